@@ -1,0 +1,297 @@
+"""What an attribution or a verification found, as plain frozen records.
+
+These cross from `attribution` to `reports`, `cli` and, later, to the ledger.
+They hold numbers and text only, so that reading them never needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from contrafact.core.units import Seconds
+
+__all__ = [
+    "Attribution",
+    "Interval",
+    "Passage",
+    "QueryInfo",
+    "Removal",
+    "SourceKind",
+    "SourceShare",
+    "Unattributed",
+    "Verification",
+    "attribution_from_json",
+    "attribution_to_json",
+    "verification_from_json",
+    "verification_to_json",
+]
+
+SourceKind = Literal["recording", "work", "artist", "holder", "collection"]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A closed interval, `low <= high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceShare:
+    """How much one source shaped the query.
+
+    Attributes:
+        share: Part of the positive influence of all sources, in [0, 1].
+        interval: 90 % interval of `share` over noise draws.
+        influence: Rise of the query's loss had the model been trained without
+            the source, in units of the query's loss; may be negative.
+        influence_interval: 90 % interval of `influence`.
+        of_learned: `influence` over everything training taught about the
+            query (untrained loss minus model loss); None where unmeasured.
+        common: The part of `influence` that the source has on any query, by
+            its mean over the corpus, in units of loss.
+        n_recordings: Recordings of the catalog that belong to the source.
+    """
+
+    id: str
+    name: str
+    share: float
+    interval: Interval
+    influence: float
+    influence_interval: Interval
+    of_learned: float | None
+    common: float
+    n_recordings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unattributed:
+    """The rest: influence below the noise floor, or not told apart."""
+
+    share: float
+    interval: Interval
+    n_sources: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A passage of the query and the passage of a recording matched to it."""
+
+    recording_id: str
+    title: str
+    artist: str
+    query_start_s: Seconds
+    query_end_s: Seconds
+    recording_start_s: Seconds
+    recording_end_s: Seconds
+    influence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryInfo:
+    """The song that was explained.
+
+    Attributes:
+        prompt: Text it was conditioned on; empty if unknown.
+        loss: The model's loss on it (mean squared error of the velocity).
+        untrained_loss: The same before training; None where not recorded.
+    """
+
+    file: str
+    digest: str
+    duration_s: Seconds
+    prompt: str
+    loss: float
+    untrained_loss: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """One song, explained.
+
+    Attributes:
+        tables: Shares by every kind of source, best first.
+        by: The kind of source that was asked for.
+        estimator: Its name; `settings` are what it ran with.
+        is_calibrated: Whether influence was scaled to measured retraining.
+        provenance: Digests, versions and seeds, for the report.
+        command: What to type to get this result again.
+    """
+
+    attribution_id: str
+    query: QueryInfo
+    model_id: str
+    model_digest: str
+    corpus_digest: str
+    n_recordings: int
+    estimator: str
+    settings: Mapping[str, Any]
+    by: SourceKind
+    tables: Mapping[str, tuple[SourceShare, ...]]
+    unattributed: Mapping[str, Unattributed]
+    passages: tuple[Passage, ...]
+    is_calibrated: bool
+    provenance: Mapping[str, str]
+    command: str
+    elapsed_s: Seconds = field(compare=False)
+
+    @property
+    def shares(self) -> tuple[SourceShare, ...]:
+        """The shares of the kind of source that was asked for."""
+        return self.tables[self.by]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What happened to the query's loss without some recordings.
+
+    Attributes:
+        kind: `named` by the attribution, `similar` in sound, or `random`.
+        loss: The query's loss under the model trained without them.
+        rise: `loss` minus the loss under the full model.
+        rise_interval: 90 % interval of `rise` over noise draws.
+        regenerated: Path of the song regenerated from the same prompt and
+            seed, or None.
+    """
+
+    kind: Literal["named", "similar", "random"]
+    recording_ids: tuple[str, ...]
+    loss: float
+    rise: float
+    rise_interval: Interval
+    regenerated: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The answer checked by training again without what it named."""
+
+    attribution_id: str
+    k: int
+    loss: float
+    removals: tuple[Removal, ...]
+    n_draws: int
+    seed: int
+    elapsed_s: Seconds = field(compare=False)
+
+    def rise(self, kind: str) -> float | None:
+        """Return the rise of the removal of this kind, or None."""
+        return next((r.rise for r in self.removals if r.kind == kind), None)
+
+
+def _plain_interval(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def _share_to_json(share: SourceShare) -> Json:
+    plain = asdict(share)
+    plain["interval"] = _plain_interval(share.interval)
+    plain["influence_interval"] = _plain_interval(share.influence_interval)
+    return plain
+
+
+def _unattributed_to_json(rest: Unattributed) -> Json:
+    return {**asdict(rest), "interval": _plain_interval(rest.interval)}
+
+
+def attribution_to_json(attribution: Attribution) -> Json:
+    """Return the attribution as one JSON document.
+
+    `shares` and `unattributed` are those of the kind of source asked for;
+    `tables` holds every kind.
+    """
+    a = attribution
+    return {
+        "attribution_id": a.attribution_id,
+        "query": asdict(a.query),
+        "model": {"id": a.model_id, "digest": a.model_digest},
+        "corpus": {"digest": a.corpus_digest, "n_recordings": a.n_recordings},
+        "estimator": {"name": a.estimator, "settings": dict(a.settings)},
+        "by": a.by,
+        "shares": [_share_to_json(s) for s in a.shares],
+        "unattributed": _unattributed_to_json(a.unattributed[a.by]),
+        "passages": [asdict(p) for p in a.passages],
+        "tables": {
+            kind: {
+                "shares": [_share_to_json(s) for s in shares],
+                "unattributed": _unattributed_to_json(a.unattributed[kind]),
+            }
+            for kind, shares in a.tables.items()
+        },
+        "is_calibrated": a.is_calibrated,
+        "provenance": dict(a.provenance),
+        "command": a.command,
+        "elapsed_s": a.elapsed_s,
+    }
+
+
+def _interval(plain: list[float]) -> Interval:
+    return Interval(low=plain[0], high=plain[1])
+
+
+def _share(plain: Json) -> SourceShare:
+    intervals = {k: _interval(plain[k]) for k in ("interval", "influence_interval")}
+    return SourceShare(**{**plain, **intervals})
+
+
+def attribution_from_json(document: Json) -> Attribution:
+    """Return the attribution that `attribution_to_json` wrote."""
+    tables = document["tables"]
+    return Attribution(
+        attribution_id=document["attribution_id"],
+        query=QueryInfo(**document["query"]),
+        model_id=document["model"]["id"],
+        model_digest=document["model"]["digest"],
+        corpus_digest=document["corpus"]["digest"],
+        n_recordings=document["corpus"]["n_recordings"],
+        estimator=document["estimator"]["name"],
+        settings=document["estimator"]["settings"],
+        by=document["by"],
+        tables={
+            kind: tuple(_share(s) for s in table["shares"])
+            for kind, table in tables.items()
+        },
+        unattributed={
+            kind: Unattributed(
+                **{
+                    **table["unattributed"],
+                    "interval": _interval(table["unattributed"]["interval"]),
+                }
+            )
+            for kind, table in tables.items()
+        },
+        passages=tuple(Passage(**p) for p in document["passages"]),
+        is_calibrated=document["is_calibrated"],
+        provenance=document["provenance"],
+        command=document["command"],
+        elapsed_s=document["elapsed_s"],
+    )
+
+
+def verification_to_json(verification: Verification) -> Json:
+    """Return the verification as one JSON document."""
+    plain = asdict(verification)
+    plain["removals"] = [
+        {**asdict(r), "rise_interval": _plain_interval(r.rise_interval)}
+        for r in verification.removals
+    ]
+    return plain
+
+
+def verification_from_json(document: Json) -> Verification:
+    """Return the verification that `verification_to_json` wrote."""
+    removals = tuple(
+        Removal(
+            **{
+                **r,
+                "recording_ids": tuple(r["recording_ids"]),
+                "rise_interval": _interval(r["rise_interval"]),
+            }
+        )
+        for r in document["removals"]
+    )
+    return Verification(**{**document, "removals": removals})
