@@ -1,0 +1,57 @@
+"""The recordings we know: reading audio, keeping files, the catalog, ingest."""
+
+from __future__ import annotations
+
+from contrafact.catalog.atomic import (
+    atomic_path,
+    canonical_json,
+    remove_leftovers,
+    storage_errors,
+    write_bytes,
+    write_json,
+)
+from contrafact.catalog.audio import (
+    Audio,
+    AudioFacts,
+    AudioInfo,
+    audio_problems,
+    probe_audio,
+    read_audio,
+    read_info,
+    read_tags,
+    write_audio,
+)
+from contrafact.catalog.files import FileStore, digest_file
+from contrafact.catalog.ingest import IngestReport, Progress, ingest
+from contrafact.catalog.metadata import MetadataRow, MetadataTable, read_metadata
+from contrafact.catalog.store import Catalog, Entry
+from contrafact.catalog.workspace import Workspace
+
+__all__ = [
+    "Audio",
+    "AudioFacts",
+    "AudioInfo",
+    "Catalog",
+    "Entry",
+    "FileStore",
+    "IngestReport",
+    "MetadataRow",
+    "MetadataTable",
+    "Progress",
+    "Workspace",
+    "atomic_path",
+    "audio_problems",
+    "canonical_json",
+    "digest_file",
+    "ingest",
+    "probe_audio",
+    "read_audio",
+    "read_info",
+    "read_metadata",
+    "read_tags",
+    "remove_leftovers",
+    "storage_errors",
+    "write_audio",
+    "write_bytes",
+    "write_json",
+]

@@ -1,0 +1,118 @@
+"""A corpus as generators see it: latent windows with their captions.
+
+A recording longer than a model's window becomes several windows. Which
+recording a window came from stays with it, so that scores of windows can be
+summed to scores of recordings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contrafact.core.errors import TrainingError
+from contrafact.core.units import Digest
+from contrafact.generators.base import LatentBatch
+
+__all__ = ["LatentSet", "LatentWindow", "cut_windows"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentWindow:
+    """One training item.
+
+    Attributes:
+        recording_id: The recording it was cut from.
+        start_s: Where in the recording it begins.
+        caption: Text it is trained with; "" if there is none.
+        caption_anonymous: The same without the artist's name; "" if none.
+    """
+
+    recording_id: str
+    start_s: float
+    caption: str = ""
+    caption_anonymous: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatentSet:
+    """Windows and their latents, in one order that never changes.
+
+    Attributes:
+        windows: What each row is.
+        latents: One `(latent_channel, n_tokens)` float32 tensor a row.
+    """
+
+    windows: tuple[LatentWindow, ...]
+    latents: tuple[Tensor, ...]
+
+    def __post_init__(self) -> None:
+        """Check that rows and windows go together."""
+        if len(self.windows) != len(self.latents) or not self.windows:
+            raise TrainingError(
+                f"A latent set needs one latent per window and at least one window; "
+                f"found {len(self.windows)} windows and {len(self.latents)} latents."
+            )
+
+    def __len__(self) -> int:
+        """Return how many windows there are."""
+        return len(self.windows)
+
+    @property
+    def recording_ids(self) -> tuple[str, ...]:
+        """The recordings, each once, in the order of their first window."""
+        return tuple(dict.fromkeys(w.recording_id for w in self.windows))
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 over windows and latents."""
+        state = hashlib.sha256()
+        for window, latent in zip(self.windows, self.latents, strict=True):
+            state.update(repr(window).encode())
+            state.update(np.ascontiguousarray(latent.numpy()).tobytes())
+        return Digest(state.hexdigest())
+
+    def batch(self, rows: Sequence[int]) -> LatentBatch:
+        """Return these rows as one padded batch."""
+        return LatentBatch.stack([self.latents[row] for row in rows])
+
+    def n_tokens(self, rows: Sequence[int]) -> list[int]:
+        """Return the lengths of these rows in latent tokens."""
+        return [int(self.latents[row].shape[-1]) for row in rows]
+
+    def without(self, recording_ids: Iterable[str]) -> LatentSet:
+        """Return the set without any window of these recordings."""
+        gone = set(recording_ids)
+        kept = [i for i, w in enumerate(self.windows) if w.recording_id not in gone]
+        return LatentSet(
+            tuple(self.windows[i] for i in kept), tuple(self.latents[i] for i in kept)
+        )
+
+
+def cut_windows(latents: Tensor, *, max_tokens: int) -> list[tuple[int, Tensor]]:
+    """Cut the latents of a recording into windows of nearly equal length.
+
+    Args:
+        latents: `(latent_channel, n_tokens)`.
+        max_tokens: Longest window.
+
+    Returns:
+        Pairs of first token and latents, in order; they cover every token once.
+
+    Example:
+        >>> [part.shape[-1] for _, part in cut_windows(torch.ones(4, 10), max_tokens=4)]
+        [4, 3, 3]
+    """
+    total = latents.shape[-1]
+    n_windows = -(-total // max_tokens)
+    parts = torch.tensor_split(latents, n_windows, dim=-1)
+    starts = np.cumsum([0, *[part.shape[-1] for part in parts[:-1]]])
+    return [
+        (int(start), part.contiguous())
+        for start, part in zip(starts, parts, strict=True)
+    ]

@@ -1,0 +1,79 @@
+"""That work in several processes is ordered and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from contrafact.catalog.corpora._parallel import map_in_order
+from contrafact.core.errors import CorpusError
+
+SCRIPT = """
+import os, sys, time
+from contrafact.catalog.corpora._parallel import map_in_order
+def work(path):
+    open(path, "w").write(str(os.getpid()))
+    time.sleep(60)
+if __name__ == "__main__":
+    list(map_in_order(work, sys.argv[1:], 2))
+"""
+PATIENCE_S = 20.0
+
+
+def square(number: int) -> int:
+    """Return the square; the first tasks take longest."""
+    time.sleep(0.02 * max(5 - number, 0))
+    return number * number
+
+
+def die(_: int) -> int:
+    """End the process as a crash would."""
+    os._exit(1)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs, and is not just waiting to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(n_workers: int) -> None:
+    """Tasks that finish late do not change the order."""
+    assert list(map_in_order(square, range(8), n_workers)) == [
+        number * number for number in range(8)
+    ]
+
+
+def test_a_dead_process_is_one_clear_error() -> None:
+    """A worker that dies ends the work with an error, not a hang."""
+    with pytest.raises(CorpusError, match="process died"):
+        list(map_in_order(die, range(4), 2))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """After `kill -9` of the parent no worker goes on."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    marks = [tmp_path / "a", tmp_path / "b"]
+    parent = subprocess.Popen([sys.executable, script, *marks])
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(m.exists() and m.read_text() for m in marks):
+        assert time.monotonic() < deadline, "the workers did not start"
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    pids = [int(mark.read_text()) for mark in marks]
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < deadline, "the workers outlived their parent"
+        time.sleep(0.05)
