@@ -32,7 +32,7 @@ PIECES = [
 
 
 def _tiny_codec() -> Any:
-    import diffusers  # noqa: PLC0415
+    import diffusers
 
     with warnings.catch_warnings():
         # diffusers builds its codec with torch's older weight norm.
@@ -49,7 +49,7 @@ def _tiny_codec() -> Any:
 
 
 def _tiny_transformer() -> Any:
-    import diffusers  # noqa: PLC0415
+    import diffusers
 
     return diffusers.StableAudioDiTModel(
         sample_size=12,
@@ -67,7 +67,7 @@ def _tiny_transformer() -> Any:
 
 
 def _tiny_text_encoder() -> Any:
-    import transformers  # noqa: PLC0415
+    import transformers
 
     config = transformers.T5Config(
         vocab_size=len(PIECES), d_model=12, d_kv=4, d_ff=16, num_layers=1, num_heads=2
@@ -78,8 +78,8 @@ def _tiny_text_encoder() -> Any:
 def make_stable_audio(directory: Path) -> None:
     """Write a Stable Audio pipeline of tiny random parts, as diffusers would."""
     # Imported here, for other kinds are tested without these packages too.
-    import diffusers  # noqa: PLC0415
-    import transformers  # noqa: PLC0415
+    import diffusers
+    import transformers
 
     torch.manual_seed(0)
     pipeline = diffusers.StableAudioPipeline(

@@ -25,11 +25,13 @@ class Draws:
     Attributes:
         times: `(n_draws,)`, in (0, 1), stratified.
         noise: `(n_draws, latent_channel, max_tokens)`, standard normal.
+        weights: `(n_draws,)`, what each draw counts for; their mean is one.
         n_strata: Equal parts of the noise schedule, each hit equally often.
     """
 
     times: Tensor
     noise: Tensor
+    weights: Tensor
     n_strata: int
 
     @classmethod
@@ -53,7 +55,9 @@ class Draws:
             within = torch.rand((), generator=rng)
             times.append((k % n_strata + within) / n_strata)
             noise.append(torch.randn(shape, generator=rng))
-        return cls(torch.stack(times), torch.stack(noise), n_strata)
+        return cls(
+            torch.stack(times), torch.stack(noise), torch.ones(n_draws), n_strata
+        )
 
     def __len__(self) -> int:
         """Return how many draws there are."""
@@ -64,9 +68,14 @@ class Draws:
         """Sets of draws of which each covers every stratum once."""
         return len(self) // self.n_strata
 
-    def first(self, n_draws: int) -> Draws:
-        """Return the first `n_draws`."""
-        return Draws(self.times[:n_draws], self.noise[:n_draws], self.n_strata)
+    def singles(self) -> Draws:
+        """Return the same draws, each a set of its own."""
+        return Draws(self.times, self.noise, self.weights, 1)
+
+    def weighted(self, stratum_weights: Tensor) -> Draws:
+        """Return the same draws with a weight for each stratum, `(n_strata,)`."""
+        weights = stratum_weights.repeat(self.n_sets)
+        return Draws(self.times, self.noise, weights, self.n_strata)
 
     def at(self, batch: LatentBatch) -> tuple[Tensor, Tensor]:
         """Return times and noise for each example in turn at every draw.

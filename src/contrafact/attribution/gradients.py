@@ -19,10 +19,9 @@ from contrafact.attribution.draws import Draws
 from contrafact.core.errors import AttributionError
 from contrafact.generators.base import Conditioning, Generator, LatentBatch
 
-__all__ = ["LayerGradients", "Measurement", "Normalisation", "gradients_of"]
+__all__ = ["LayerGradients", "Measurement", "flatten", "gradients_of"]
 
 Measurement = Literal["loss", "squared_output"]
-Normalisation = Literal["none", "example"]
 LayerGradients = dict[str, Tensor]
 """Per parameter name, `(batch, n_sets, *parameter.shape)`, float32."""
 
@@ -73,10 +72,8 @@ def gradients_of(
     draws: Draws,
     *,
     measurement: Measurement = "loss",
-    normalisation: Normalisation = "none",
-    stratum_weights: Tensor | None = None,
 ) -> LayerGradients:
-    """Return the gradient of each example's measurement, mean over its draws.
+    """Return the gradient of each example's measurement, mean over a set of draws.
 
     Args:
         generator: The model, whose `parameters()` are differentiated.
@@ -84,9 +81,6 @@ def gradients_of(
         conditioning: One row per example.
         draws: Shared draws.
         measurement: `loss`, or the mean squared output of D-TRAK.
-        normalisation: `example` divides each stratum's gradient by its length,
-            so that no noise level drowns the others; `none` keeps units.
-        stratum_weights: `(n_strata,)`, multiplies each stratum; default ones.
 
     Returns:
         Per parameter `(batch, n_sets, *shape)`: one gradient a set of draws;
@@ -95,23 +89,23 @@ def gradients_of(
     References:
         Goodfellow, "Efficient per-example gradient computations", 2015;
         Zheng et al., "Intriguing properties of data attribution on diffusion
-        models" (D-TRAK), ICLR 2024; Lin et al., "Diffusion attribution score";
-        DMin, CVPR 2026, for the normalisation by noise level.
+        models" (D-TRAK), ICLR 2024.
     """
     tap = _Tap(generator.module())
     try:
         values = _measure(generator, batch, conditioning, draws, measurement)
+        weights = (draws.weights / draws.n_strata).repeat(len(batch))
         outputs = [tap.outputs[name] for name in tap.layers]
-        grads = torch.autograd.grad(values.sum(), outputs, allow_unused=True)
+        grads = torch.autograd.grad((values * weights).sum(), outputs)
     finally:
         tap.close()
-    rows = (len(batch), draws.n_sets, draws.n_strata)
+    rows = (len(batch), draws.n_sets)
     found: LayerGradients = {}
     for (name, layer), grad in zip(tap.layers.items(), grads, strict=True):
-        given = torch.zeros_like(tap.outputs[name]) if grad is None else grad
-        for suffix, value in _layer_gradients(layer, tap.inputs[name], given).items():
+        parts = _layer_gradients(layer, tap.inputs[name], grad, n_rows=rows[0] * rows[1])
+        for suffix, value in parts.items():
             found[f"{name}.{suffix}"] = value.reshape(*rows, *value.shape[1:])
-    return _over_strata(found, normalisation, stratum_weights)
+    return found
 
 
 def _measure(
@@ -134,50 +128,26 @@ def _measure(
         return squared.sum(1) / weight.sum(1)
 
 
-def _layer_gradients(layer: nn.Module, given: Tensor, grad: Tensor) -> dict[str, Tensor]:
-    """Gradients of one layer's parameters for every row of the batch."""
+def _layer_gradients(
+    layer: nn.Module, given: Tensor, grad: Tensor, *, n_rows: int
+) -> dict[str, Tensor]:
+    """Gradients of one layer's parameters, summed within each of `n_rows` rows."""
     if isinstance(layer, nn.Conv1d):
-        weight = torch.bmm(grad, given.to(grad.dtype).transpose(1, 2))
-        return {"weight": weight.float()[..., None]}
-    if given.ndim == 2:
-        given, grad = given[:, None], grad[:, None]
+        given, grad = given.transpose(1, 2), grad.transpose(1, 2)
+    given = given.reshape(n_rows, -1, given.shape[-1])
+    grad = grad.reshape(n_rows, -1, grad.shape[-1])
     if isinstance(layer, nn.LayerNorm):
         normed = nn.functional.layer_norm(
             given.float(), layer.normalized_shape, eps=layer.eps
         )
-        return {
-            "weight": (grad.float() * normed).sum(1),
-            "bias": grad.float().sum(1),
-        }
+        return {"weight": (grad.float() * normed).sum(1), "bias": grad.float().sum(1)}
     weight = torch.bmm(grad.transpose(1, 2), given.to(grad.dtype)).float()
-    if layer.bias is None:
-        return {"weight": weight}
-    return {"weight": weight, "bias": grad.float().sum(1)}
+    if isinstance(layer, nn.Conv1d):
+        weight = weight[..., None]
+    bias = getattr(layer, "bias", None)
+    return {"weight": weight} | ({} if bias is None else {"bias": grad.float().sum(1)})
 
 
-def _over_strata(
-    found: LayerGradients,
-    normalisation: Normalisation,
-    stratum_weights: Tensor | None,
-) -> LayerGradients:
-    """Weigh the strata and average over them."""
-    first = next(iter(found.values()))
-    weights = torch.ones(first.shape[:3])
-    if stratum_weights is not None:
-        weights = weights * stratum_weights
-    if normalisation == "example":
-        square = sum(v.flatten(3).square().sum(-1) for v in found.values())
-        weights = weights / torch.as_tensor(square).sqrt().clamp_min(1e-20)
-    return {
-        name: torch.einsum("ens,ensp->enp", weights, value.flatten(3)).reshape(
-            *value.shape[:2], *value.shape[3:]
-        )
-        / weights.shape[-1]
-        for name, value in found.items()
-    }
-
-
-def flatten(gradients: LayerGradients, names: Sequence[str] | None = None) -> Tensor:
-    """Return gradients as rows, `(batch, n_sets, n_parameters)`."""
-    order = names or list(gradients)
-    return torch.cat([gradients[name].flatten(2) for name in order], dim=-1)
+def flatten(gradients: LayerGradients, names: Sequence[str]) -> Tensor:
+    """Return gradients as rows, `(batch, n_sets, n_parameters)`, in this order."""
+    return torch.cat([gradients[name].flatten(2) for name in names], dim=-1)

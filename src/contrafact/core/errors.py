@@ -3,6 +3,7 @@
 ```
 ContrafactError
 ├── ConfigError                 a setting is missing, unknown or out of range
+├── WorkerError                 a worker process died
 ├── WorkspaceError              the workspace cannot be opened, locked or written
 │   ├── WorkspaceMissingError   there is no workspace here
 │   ├── WorkspaceLockedError    another process holds it
@@ -46,6 +47,7 @@ __all__ = [
     "TrainingError",
     "UnknownEntityError",
     "UnknownModelError",
+    "WorkerError",
     "WorkspaceError",
     "WorkspaceLockedError",
     "WorkspaceMissingError",
@@ -58,6 +60,10 @@ class ContrafactError(Exception):
 
 class ConfigError(ContrafactError, ValueError):
     """A setting is missing, unknown or out of range."""
+
+
+class WorkerError(ContrafactError):
+    """A worker process died."""
 
 
 class WorkspaceError(ContrafactError):

@@ -48,12 +48,12 @@ def digest_of(data: bytes) -> Digest:
 
 
 def normalise_name(name: str) -> str:
-    """Return `name` in the form used to tell whether two names are one.
+    r"""Return `name` in the form used to tell whether two names are one.
 
     Unicode NFKC, case folded, runs of white space made one blank.
 
     Example:
-        >>> normalise_name("  Scott\\u00a0 JOPLIN ")
+        >>> normalise_name("  Scott\u00a0 JOPLIN ")
         'scott joplin'
     """
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -10,7 +10,13 @@ from contrafact.core.errors import ReportError
 from contrafact.core.results import Attribution
 from contrafact.reports._format import plain
 
-__all__ = ["HeadlinePart", "headline", "headline_parts", "whole_percentages"]
+__all__ = [
+    "HeadlinePart",
+    "headline",
+    "headline_parts",
+    "other_share",
+    "whole_percentages",
+]
 
 _N_NAMED = 3
 # Shares are floats that were added up in some order; this is their rounding.

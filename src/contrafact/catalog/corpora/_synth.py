@@ -121,7 +121,7 @@ def _to_sample_rate(audio: NDArray[np.float32], n_frames: int) -> NDArray[np.flo
 def _synth() -> tuple[Any, int]:
     """Return this process's synthesizer and the number of its soundfont."""
     try:
-        from tinysoundfont import Synth  # noqa: PLC0415
+        from tinysoundfont import Synth
     except ImportError as error:
         raise CorpusError(
             "The synthesizer tinysoundfont is not installed. It runs without the "

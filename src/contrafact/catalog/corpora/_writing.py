@@ -19,9 +19,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from contrafact.catalog.atomic import storage_errors, write_bytes
-from contrafact.catalog.corpora._parallel import map_in_order
 from contrafact.catalog.corpora.base import COLUMNS, SAMPLE_RATE, Entry, Progress
 from contrafact.core.errors import CorpusError
+from contrafact.core.parallel import map_in_order
 
 __all__ = ["Plan", "finish", "write_corpus"]
 

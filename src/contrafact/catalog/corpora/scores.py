@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from contrafact.catalog.corpora._parallel import map_in_order
 from contrafact.catalog.corpora._passages import Passage, Passages, draw_passages
 from contrafact.catalog.corpora._performances import (
     Performance,
@@ -22,6 +21,7 @@ from contrafact.catalog.corpora._works import find_music21_corpus
 from contrafact.catalog.corpora._writing import write_corpus
 from contrafact.catalog.corpora.base import CorpusSettings, Progress
 from contrafact.core.errors import CorpusError
+from contrafact.core.parallel import map_in_order
 
 __all__ = ["ScoresCorpus"]
 

@@ -1,10 +1,12 @@
 """The studio codec: audio to latents and back, at frame rate.
 
-A window of sound becomes an STFT magnitude; convolutions over its frames turn
-four frames into one latent token. The decoder predicts the magnitude, and an
-inverse-STFT head finds phases that agree with it. All learned layers run at
-31 frames a second, so that two CPU cores encode hundreds of times faster than
-real time. Training lives in `codec_training.py`.
+A window of sound becomes an STFT magnitude. One strided convolution over its
+frames, the best linear one for music (a principal component analysis), turns
+four frames into one latent token; its transpose and a small network that
+refines what was lost turn it back. An inverse-STFT head finds phases that
+agree with the magnitude. Nothing learned runs faster than 31 frames a second,
+so two CPU cores encode hundreds of times faster than real time. Training
+lives in `codec_training.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from contrafact.generators.studio._phase import magnitude_to_audio
 
 __all__ = ["CodecConfig", "SpectralCodec"]
 
-_MAGNITUDE_POWER = 0.3  # compresses magnitudes so that quiet partials count
+_MAGNITUDE_POWER = 0.5  # compresses magnitudes so that quiet partials count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +31,10 @@ class CodecConfig:
     Attributes:
         sample_rate: Of the audio, Hz.
         n_fft: Window length in samples; `hop` is a quarter of it.
-        frames_per_token: STFT frames that become one latent token; 4.
+        frames_per_token: STFT frames that become one latent token.
         latent_channels: Numbers a token holds.
-        width: Channels of the convolutions.
-        n_blocks: Residual blocks at each of the three time scales.
+        width: Channels of the refining network.
+        n_blocks: Its residual blocks.
         n_phase_iterations: Griffin-Lim rounds after the first phase guess.
     """
 
@@ -40,8 +42,8 @@ class CodecConfig:
     n_fft: int = 2048
     frames_per_token: int = 4
     latent_channels: int = 64
-    width: int = 256
-    n_blocks: int = 2
+    width: int = 192
+    n_blocks: int = 3
     n_phase_iterations: int = 24
 
     @property
@@ -84,29 +86,20 @@ class SpectralCodec(nn.Module):
     """
 
     def __init__(self, config: CodecConfig) -> None:
+        """Make an untrained codec; see `codec_training.py`."""
         super().__init__()
-        self.config = config
-        width, blocks = config.width, config.n_blocks
-        self.encoder = nn.Sequential(
-            nn.Conv1d(config.n_bins, width, 1),
-            *[_Block(width) for _ in range(blocks)],
-            nn.Conv1d(width, width, 2, stride=2),
-            *[_Block(width) for _ in range(blocks)],
-            nn.Conv1d(width, width, 2, stride=2),
-            *[_Block(width) for _ in range(blocks)],
-            nn.Conv1d(width, config.latent_channels, 1),
+        self.config = c = config
+        frames, channels, width = c.frames_per_token, c.latent_channels, c.width
+        self.analyse = nn.Conv1d(c.n_bins, channels, frames, stride=frames)
+        self.synthesise = nn.ConvTranspose1d(channels, c.n_bins, frames, stride=frames)
+        self.refine = nn.Sequential(
+            nn.Conv1d(c.n_bins, width, 1),
+            *[_Block(width) for _ in range(c.n_blocks)],
+            nn.Conv1d(width, c.n_bins, 1),
         )
-        self.normalise = nn.BatchNorm1d(config.latent_channels, affine=False)
-        self.decoder = nn.Sequential(
-            nn.Conv1d(config.latent_channels, width, 1),
-            *[_Block(width) for _ in range(blocks)],
-            nn.ConvTranspose1d(width, width, 2, stride=2),
-            *[_Block(width) for _ in range(blocks)],
-            nn.ConvTranspose1d(width, width, 2, stride=2),
-            *[_Block(width) for _ in range(blocks)],
-            nn.Conv1d(width, config.n_bins, 1),
-        )
-        self.register_buffer("window", torch.hann_window(config.n_fft))
+        nn.init.zeros_(self.refine[-1].weight)
+        nn.init.zeros_(self.refine[-1].bias)
+        self.register_buffer("window", torch.hann_window(c.n_fft), persistent=False)
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """Return compressed STFT magnitudes of mono audio.
@@ -116,7 +109,7 @@ class SpectralCodec(nn.Module):
                 `samples_per_token`.
 
         Returns:
-            Magnitude to the power 0.3, `(batch, n_bins, n_frames)`, at least 0.
+            Square root of the magnitude, `(batch, n_bins, n_frames)`.
         """
         c = self.config
         padded = functional.pad(audio, (c.n_fft // 2 - c.hop // 2,) * 2)
@@ -124,16 +117,17 @@ class SpectralCodec(nn.Module):
             padded, c.n_fft, c.hop, window=self.window, center=False,
             return_complex=True, normalized=True,
         )  # fmt: skip
-        return stft.abs().clamp_min(1e-8).pow(_MAGNITUDE_POWER)
+        return stft.abs().pow(_MAGNITUDE_POWER)
 
     def encode_spectrum(self, spectrum: Tensor) -> Tensor:
         """Return the latents of compressed magnitudes."""
-        latents: Tensor = self.normalise(self.encoder(spectrum))
+        latents: Tensor = self.analyse(spectrum)
         return latents
 
     def decode_spectrum(self, latents: Tensor) -> Tensor:
         """Return compressed magnitudes, `(batch, n_bins, n_frames)`, at least 0."""
-        return functional.softplus(self.decoder(latents), beta=10.0)
+        rough = self.synthesise(latents)
+        return functional.relu(rough + self.refine(rough))
 
     def encode(self, audio: Tensor) -> Tensor:
         """Return the latents of mono audio.

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from contrafact.core.errors import CorpusError
+from contrafact.core.errors import WorkerError
 
 __all__ = ["map_in_order"]
 
@@ -19,30 +19,53 @@ _Result = TypeVar("_Result")
 
 
 def map_in_order(
-    function: Callable[[_Task], _Result], tasks: Sequence[_Task], n_workers: int
+    function: Callable[[_Task], _Result],
+    tasks: Sequence[_Task],
+    n_workers: int,
+    *,
+    prepare: Callable[..., None] | None = None,
+    given: tuple[Any, ...] = (),
 ) -> Iterator[_Result]:
     """Yield `function` of each task, in the order of the tasks.
 
     Processes are spawned, not forked: a forked child of a process with threads
     may hang. With one worker, or one task, all runs in this process.
 
+    Args:
+        function: What to do with a task; defined at the top of a module.
+        tasks: What to do it with.
+        n_workers: Processes.
+        prepare: Called once in each process with `given`.
+        given: What `prepare` gets.
+
     Raises:
-        CorpusError: If a process died.
+        WorkerError: If a process died.
     """
     if n_workers == 1 or len(tasks) <= 1:
+        if prepare is not None:
+            prepare(*given)
         yield from map(function, tasks)
         return
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(
-            n_workers, mp_context=context, initializer=_die_with_parent
+            min(n_workers, len(tasks)),
+            mp_context=context,
+            initializer=_start,
+            initargs=(prepare, given),
         ) as executor:
             yield from executor.map(function, tasks)
     except BrokenProcessPool as error:
-        raise CorpusError(
-            "A rendering process died. Guard the calling script with "
-            'if __name__ == "__main__", or use n_workers=1.'
+        raise WorkerError(
+            "A worker process died; it may have run out of memory. A script that "
+            'calls this must guard its start with if __name__ == "__main__".'
         ) from error
+
+
+def _start(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    _die_with_parent()
+    if prepare is not None:
+        prepare(*given)
 
 
 def _die_with_parent() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from contrafact.catalog.corpora._parallel import map_in_order
-from contrafact.core.errors import CorpusError
+from contrafact.core.parallel import map_in_order
+from contrafact.core.errors import WorkerError
 
 SCRIPT = """
 import os, sys, time
-from contrafact.catalog.corpora._parallel import map_in_order
+from contrafact.core.parallel import map_in_order
 def work(path):
     open(path, "w").write(str(os.getpid()))
     time.sleep(60)
@@ -56,7 +56,7 @@ def test_results_come_in_the_order_of_the_tasks(n_workers: int) -> None:
 
 def test_a_dead_process_is_one_clear_error() -> None:
     """A worker that dies ends the work with an error, not a hang."""
-    with pytest.raises(CorpusError, match="process died"):
+    with pytest.raises(WorkerError, match="process died"):
         list(map_in_order(die, range(4), 2))
 
 

@@ -1,0 +1,153 @@
+"""The seams of attribution: the task, the queries, the estimator, the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from contrafact.attribution.draws import Draws
+from contrafact.attribution.gradients import Measurement
+from contrafact.core.errors import AttributionError
+from contrafact.generators.base import Conditioning, Generator, LatentBatch
+from contrafact.generators.latents import LatentSet
+
+__all__ = [
+    "AttributionTask",
+    "Estimator",
+    "Progress",
+    "Queries",
+    "Scores",
+    "sum_windows",
+]
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttributionTask:
+    """What is attributed: a model, what it was trained on, what is measured.
+
+    Attributes:
+        generator: The model.
+        train: What it was trained on.
+        measurement: The scalar whose change is attributed.
+        seed: Of the noise draws.
+        n_strata: Equal parts of the noise schedule.
+    """
+
+    generator: Generator
+    train: LatentSet
+    measurement: Measurement = "loss"
+    seed: int = 0
+    n_strata: int = 8
+
+    def draws(self, n_draws: int) -> Draws:
+        """Return the shared draws; more draws begin with the fewer."""
+        return Draws.make(
+            self.generator, n_draws=n_draws, n_strata=self.n_strata, seed=self.seed
+        )
+
+    def train_batch(self, rows: list[int]) -> tuple[LatentBatch, Conditioning]:
+        """Return training windows with the captions they were trained with."""
+        batch = self.train.batch(rows)
+        captions = [self.train.windows[row].caption for row in rows]
+        return batch, self.generator.condition(captions, n_tokens=batch.n_tokens)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queries:
+    """Outputs to explain.
+
+    Attributes:
+        batch: Their latents.
+        prompts: What each was generated from; "" if unknown.
+    """
+
+    batch: LatentBatch
+    prompts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.prompts)
+
+    def select(self, row: int) -> Queries:
+        """Return the query in this row alone."""
+        return Queries(self.batch.select([row]), (self.prompts[row],))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Estimated influence of recordings on queries.
+
+    Attributes:
+        values: `(n_query, n_train)`, float32; positive where the recording
+            lowered the query's loss. Comparable within a query.
+        recording_ids: The columns.
+        replicates: `(n_query, n_query_sets, n_train_sets, n_train)`: the same
+            from parts of the noise draws; their mean is `values`.
+        panel: `(n_panel, n_train)`: scores of recordings of the corpus used as
+            queries, NaN where a recording meets itself; what influence looks
+            like on songs that are not the query. None if not known.
+    """
+
+    values: Tensor
+    recording_ids: tuple[str, ...]
+    replicates: Tensor | None = None
+    panel: Tensor | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Check the shape."""
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.recording_ids):
+            raise AttributionError(
+                f"Scores must be (n_query, {len(self.recording_ids)}); "
+                f"found {tuple(self.values.shape)}."
+            )
+
+
+class Estimator(Protocol):
+    """A method that predicts influence.
+
+    `__init__` stores settings and does nothing else; `fit` computes what does
+    not depend on a query and saves it below `directory`; `score` reads only
+    what `fit` wrote.
+    """
+
+    name: str
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the estimator runs with, for reports and manifests."""
+
+    def fit(
+        self, task: AttributionTask, directory: Path, *, progress: Progress
+    ) -> Estimator:
+        """Prepare; resumes where a killed run stopped. Returns the estimator."""
+
+    def score(self, queries: Queries) -> Scores:
+        """Estimate how much each recording influenced each query.
+
+        Raises:
+            NotFittedError: If `fit` has not run.
+        """
+
+
+def sum_windows(values: Tensor, train: LatentSet) -> Tensor:
+    """Add up the scores of windows to scores of recordings.
+
+    Args:
+        values: `(..., n_window)`.
+        train: The windows.
+
+    Returns:
+        `(..., n_recording)`, in the order of `train.recording_ids`.
+    """
+    place = {r: i for i, r in enumerate(train.recording_ids)}
+    index = torch.tensor([place[w.recording_id] for w in train.windows])
+    summed = values.new_zeros(*values.shape[:-1], len(place))
+    return summed.index_add_(-1, index, values)

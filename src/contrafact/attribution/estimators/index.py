@@ -1,0 +1,364 @@
+"""The gradient index: compare the query's gradient with every recording's.
+
+One step of unlearning the query would change a recording's loss by the dot
+product of their gradients through the inverse Fisher matrix; so the same
+ranking comes from gradients that were taken once and stored. Each gradient is
+whitened first, then reduced to the coordinates in which the corpus's gradients
+are large, then stored in eight bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from contrafact.attribution.base import (
+    AttributionTask,
+    Progress,
+    Queries,
+    Scores,
+    sum_windows,
+)
+from contrafact.attribution.draws import Draws
+from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
+from contrafact.attribution.preconditioning import (
+    DiagonalFisher,
+    KroneckerFisher,
+    Preconditioner,
+)
+from contrafact.attribution.store import (
+    FeatureStore,
+    check_manifest,
+    read_manifest,
+    write_manifest,
+)
+from contrafact.catalog.atomic import atomic_path
+from contrafact.core.errors import NotFittedError
+from contrafact.core.parallel import map_in_order
+
+__all__ = ["IndexEstimator", "IndexSettings"]
+
+_PRECONDITIONERS: dict[str, type[DiagonalFisher] | type[KroneckerFisher]] = {
+    "diagonal": DiagonalFisher,
+    "kronecker": KroneckerFisher,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """How the index is made and asked.
+
+    Attributes:
+        checkpoint: Checkpoint of the model whose gradients are taken; "final"
+            for the model itself. Gradients from the middle of training say
+            more about generated music than those of the finished model.
+        preconditioner: Form of the Fisher matrix.
+        damping: Added to its variances, in units of their mean.
+        n_draws: Noise draws a training window.
+        n_query_draws: Noise draws a query.
+        n_features: Coordinates kept, those of the largest whitened gradients;
+            0 keeps all.
+        n_sample: Windows that the Fisher matrix is measured on.
+        n_pilot: Windows that the weight of each noise level is measured on.
+        n_panel: Recordings that stand for "any other song" when a query is
+            compared with what is common.
+        n_workers: Processes; the result does not depend on it.
+    """
+
+    checkpoint: str = "middle"
+    preconditioner: Literal["kronecker", "diagonal"] = "kronecker"
+    damping: float = 5.0
+    n_draws: int = 16
+    n_query_draws: int = 64
+    n_features: int = 16_384
+    n_sample: int = 128
+    n_pilot: int = 16
+    n_panel: int = 64
+    n_workers: int = 2
+
+
+class IndexEstimator:
+    """Training data attribution from a stored index of gradients.
+
+    Args:
+        settings: How the index is made and asked.
+
+    References:
+        Park et al., "TRAK", ICML 2023; George et al., 2018, for the Fisher
+        matrix; Choe et al., "What is your data worth to GPT?" (LoGra), 2024.
+    """
+
+    name = "index"
+
+    def __init__(self, settings: IndexSettings | None = None) -> None:
+        self._settings = settings or IndexSettings()
+        self._fitted: _Fitted | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the index is made with, except how many processes made it."""
+        return {k: v for k, v in asdict(self._settings).items() if k != "n_workers"}
+
+    def fit(
+        self, task: AttributionTask, directory: Path, *, progress: Progress
+    ) -> IndexEstimator:
+        """Build the index, or finish one that was begun.
+
+        Raises:
+            IndexMismatchError: If the directory holds an index of another
+                model, corpus or setting.
+        """
+        write_manifest(directory, self._facts(task))
+        factors = directory / "factors.safetensors"
+        with self._checkpoint(task):
+            if not factors.exists():
+                state = _fit_factors(task, self._settings)
+                with atomic_path(factors) as part:
+                    save_file(state, part)
+            fitted = self._read(task, directory)
+            fitted.store.create()
+            self._fill(task, fitted, progress)
+        self._fitted = fitted
+        return self
+
+    def open(self, task: AttributionTask, directory: Path) -> IndexEstimator:
+        """Use an index that was built before.
+
+        Raises:
+            NotFittedError: If there is none, or it is not finished.
+            IndexMismatchError: If it belongs to another model or corpus.
+        """
+        manifest = read_manifest(directory)
+        if manifest is None or not (directory / "factors.safetensors").exists():
+            raise NotFittedError(
+                f"There is no index in {directory}; run `contrafact index build`."
+            )
+        check_manifest(directory, manifest, self._facts(task))
+        fitted = self._read(task, directory)
+        if fitted.store.pending():
+            raise NotFittedError(
+                f"The index in {directory} is not finished; "
+                "run `contrafact index build` again to go on."
+            )
+        self._fitted = fitted
+        return self
+
+    def score(self, queries: Queries) -> Scores:
+        """See `Estimator.score`; `replicates` and `panel` are given."""
+        fitted = self._require()
+        task = fitted.task
+        with self._checkpoint(task):
+            draws = fitted.draws(self._settings.n_query_draws)
+            features = torch.cat(
+                [
+                    fitted.features(*self._asked(queries.select(row)), draws)
+                    for row in range(len(queries))
+                ]
+            )
+        n = len(task.train.recording_ids)
+        products = fitted.store.products(features) / n
+        replicates = sum_windows(products, task.train)
+        return Scores(
+            values=replicates.mean((1, 2)),
+            recording_ids=task.train.recording_ids,
+            replicates=replicates,
+            panel=self._panel(fitted),
+        )
+
+    def direction(self, queries: Queries) -> LayerGradients:
+        """Return each query's gradient times the inverse Fisher matrix.
+
+        Returns:
+            Per parameter, `(n_query, 1, *shape)`.
+        """
+        fitted = self._require()
+        draws = fitted.draws(self._settings.n_draws)
+        with self._checkpoint(fitted.task):
+            found = gradients_of(
+                fitted.task.generator, *self._asked(queries), draws,
+                measurement=fitted.task.measurement,
+            )  # fmt: skip
+        mean = {name: g.mean(1, keepdim=True) for name, g in found.items()}
+        if isinstance(fitted.preconditioner, KroneckerFisher):
+            return fitted.preconditioner.natural(mean)
+        return {n: g * fitted.preconditioner.inverse(n) for n, g in mean.items()}
+
+    @property
+    def stratum_weights(self) -> Tensor:
+        """Weight of each noise level, `(n_strata,)`; their mean is one."""
+        return self._require().stratum_weights
+
+    def _require(self) -> _Fitted:
+        if self._fitted is None:
+            raise NotFittedError("The index is neither built nor opened; call `fit`.")
+        return self._fitted
+
+    def _asked(self, queries: Queries) -> tuple[Any, Any]:
+        generator = self._require().task.generator
+        n_tokens = queries.batch.n_tokens
+        return queries.batch, generator.condition(queries.prompts, n_tokens=n_tokens)
+
+    def _facts(self, task: AttributionTask) -> dict[str, Any]:
+        return {
+            "estimator": self.name,
+            "model": task.generator.digest,
+            "corpus": task.train.digest,
+            "settings": dict(self.settings),
+            "measurement": task.measurement,
+            "seed": task.seed,
+            "n_strata": task.n_strata,
+        }
+
+    @contextlib.contextmanager
+    def _checkpoint(self, task: AttributionTask) -> Iterator[None]:
+        name = self._settings.checkpoint
+        if name == "final":
+            yield
+            return
+        with task.generator.checkpoint(name):
+            yield
+
+    def _read(self, task: AttributionTask, directory: Path) -> _Fitted:
+        state = load_file(directory / "factors.safetensors")
+        kept, weights = state.pop("kept"), state.pop("stratum_weights")
+        kind = _PRECONDITIONERS[self._settings.preconditioner]
+        store = FeatureStore(
+            directory=directory,
+            n_windows=len(task.train),
+            n_sets=self._settings.n_draws // task.n_strata,
+            n_features=len(kept),
+        )
+        preconditioner = kind.from_tensors(state, damping=self._settings.damping)
+        return _Fitted(task, store, preconditioner, kept, weights)
+
+    def _fill(self, task: AttributionTask, fitted: _Fitted, progress: Progress) -> None:
+        pending = fitted.store.pending()
+        total = fitted.store.n_shards
+        draws = fitted.draws(self._settings.n_draws)
+        done = total - len(pending)
+        progress(done, total)
+        results = map_in_order(
+            _write_shard, pending, self._settings.n_workers,
+            prepare=_prepare, given=(fitted, draws),
+        )  # fmt: skip
+        for _ in results:
+            done += 1
+            progress(done, total)
+
+    def _panel(self, fitted: _Fitted) -> Tensor:
+        """Scores of recordings as queries, NaN where one meets itself."""
+        train, store = fitted.task.train, fitted.store
+        ids = train.recording_ids
+        first = {w.recording_id: i for i, w in reversed(list(enumerate(train.windows)))}
+        step = max(1, len(ids) // self._settings.n_panel)
+        chosen = list(range(0, len(ids), step))[: self._settings.n_panel]
+        rows = [first[ids[i]] for i in chosen]
+        asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
+        products = store.products(asked.mean(1, keepdim=True)).mean((1, 2))
+        panel = sum_windows(products, train) / len(ids)
+        panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
+        return panel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """What `fit` found: enough to turn any example into features."""
+
+    task: AttributionTask
+    store: FeatureStore
+    preconditioner: DiagonalFisher | KroneckerFisher
+    kept: Tensor
+    stratum_weights: Tensor
+
+    def draws(self, n_draws: int) -> Draws:
+        """Return the shared draws with the weight of each noise level."""
+        return self.task.draws(n_draws).weighted(self.stratum_weights)
+
+    def features(self, batch: Any, conditioning: Any, draws: Draws) -> Tensor:
+        """Return features, `(batch, n_sets, n_features)`, float32."""
+        found = gradients_of(
+            self.task.generator, batch, conditioning, draws,
+            measurement=self.task.measurement,
+        )  # fmt: skip
+        return _features(found, self.preconditioner, self.kept)
+
+
+def _features(
+    found: LayerGradients, preconditioner: Preconditioner, kept: Tensor
+) -> Tensor:
+    white = preconditioner.whiten(found)
+    return flatten(white, sorted(white))[..., kept]
+
+
+def _fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Tensor]:
+    """Measure noise-level weights and the Fisher matrix; choose coordinates."""
+    draws = task.draws(settings.n_draws)
+    weights = _stratum_weights(task, draws, settings.n_pilot)
+    draws = draws.weighted(weights)
+    if settings.preconditioner == "diagonal":
+        draws = draws.singles()  # the paper's Fisher matrix is over single draws
+    batches = []
+    for row in _spread(len(task.train), settings.n_sample):
+        found = gradients_of(
+            task.generator, *task.train_batch([row]), draws,
+            measurement=task.measurement,
+        )  # fmt: skip
+        batches.append({name: g.bfloat16() for name, g in found.items()})
+    kind = _PRECONDITIONERS[settings.preconditioner]
+    preconditioner = kind.of(batches, damping=settings.damping)
+    moments = preconditioner.second_moments()
+    flat = torch.cat([moments[name].flatten() for name in sorted(moments)])
+    kept = torch.arange(len(flat))
+    if 0 < settings.n_features < len(flat):
+        kept = flat.argsort(descending=True, stable=True)[: settings.n_features]
+        kept = kept.sort().values
+    state = preconditioner.tensors()
+    return {**state, "kept": kept, "stratum_weights": weights}
+
+
+def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tensor:
+    """Return one over the typical length of each noise level's gradient."""
+    singles, total = draws.singles(), torch.zeros(len(draws))
+    for row in _spread(len(task.train), n_pilot):
+        found = gradients_of(
+            task.generator, *task.train_batch([row]), singles,
+            measurement=task.measurement,
+        )  # fmt: skip
+        total += sum(g[0].flatten(1).square().sum(1) for g in found.values())
+    length = total.reshape(draws.n_sets, draws.n_strata).mean(0).sqrt()
+    weights: Tensor = 1 / length.clamp_min(1e-20)
+    return weights / weights.mean()
+
+
+def _spread(total: int, at_most: int) -> list[int]:
+    """Return up to `at_most` rows spread evenly over `total`."""
+    count = min(total, at_most)
+    return [i * total // count for i in range(count)]
+
+
+_work: tuple[_Fitted, Draws] | None = None
+
+
+def _prepare(fitted: _Fitted, draws: Draws) -> None:
+    global _work  # noqa: PLW0603 - the state of one worker process
+    torch.set_num_threads(1)
+    _work = fitted, draws
+
+
+def _write_shard(shard: int) -> int:
+    assert _work is not None  # set by `_prepare` in this process
+    fitted, draws = _work
+    rows = fitted.store.rows(shard)
+    features = [
+        fitted.features(*fitted.task.train_batch(rows[i : i + 2]), draws)
+        for i in range(0, len(rows), 2)
+    ]
+    fitted.store.write(shard, torch.cat(features))
+    return shard

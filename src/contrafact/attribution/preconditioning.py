@@ -1,0 +1,216 @@
+"""Preconditioners: the inverse square root of an approximate Fisher matrix.
+
+Applied to a query's and a training example's gradient alike, so that their
+plain dot product is the preconditioned one. Always *before* compression:
+compressed gradients can no longer be told which directions matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from contrafact.attribution.gradients import LayerGradients
+
+__all__ = ["DiagonalFisher", "KroneckerFisher", "Preconditioner"]
+
+
+class Preconditioner(Protocol):
+    """What an index needs of a preconditioner."""
+
+    def whiten(self, gradients: LayerGradients) -> LayerGradients:
+        """Return gradients times the inverse square root of the Fisher matrix.
+
+        The rows of the result may be expressed in another basis of each
+        parameter's space; dot products are what they mean.
+        """
+
+    def second_moments(self) -> dict[str, Tensor]:
+        """Return the mean squared whitened gradient of each coordinate."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state, to be saved."""
+
+
+class DiagonalFisher:
+    """One variance a parameter, as in elastic weight consolidation.
+
+    Args:
+        fisher: Mean squared gradient, by parameter name.
+        damping: Added to each, in units of the mean over all parameters.
+
+    References:
+        Kirkpatrick et al., "Overcoming catastrophic forgetting", PNAS 2017;
+        Choi et al., "Large-scale training data attribution for music
+        generative models via unlearning", 2025.
+    """
+
+    def __init__(self, fisher: Mapping[str, Tensor], *, damping: float) -> None:
+        self.fisher = dict(fisher)
+        self.damping = damping
+        total = sum(float(f.double().sum()) for f in self.fisher.values())
+        count = sum(f.numel() for f in self.fisher.values())
+        self.floor = damping * total / count
+
+    @classmethod
+    def of(
+        cls, batches: Sequence[LayerGradients], *, damping: float
+    ) -> DiagonalFisher:
+        """Return the preconditioner of sampled gradients, `(batch, n_sets, ...)`.
+
+        Every set counts as a gradient of its own; give sets of one draw for
+        the Fisher matrix of the paper.
+        """
+        names = batches[0]
+        fisher = {
+            name: torch.cat([b[name].flatten(0, 1) for b in batches]).square().mean(0)
+            for name in names
+        }
+        return cls(fisher, damping=damping)
+
+    def inverse(self, name: str) -> Tensor:
+        """Return the inverse damped Fisher diagonal of one parameter."""
+        return 1 / (self.fisher[name] + self.floor)
+
+    def whiten(self, gradients: LayerGradients) -> LayerGradients:
+        """See `Preconditioner.whiten`."""
+        return {n: g * self.inverse(n).sqrt() for n, g in gradients.items()}
+
+    def second_moments(self) -> dict[str, Tensor]:
+        """See `Preconditioner.second_moments`."""
+        return {n: f * self.inverse(n) for n, f in self.fisher.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See `Preconditioner.tensors`."""
+        return {f"fisher/{n}": f.contiguous() for n, f in self.fisher.items()}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], *, damping: float
+    ) -> DiagonalFisher:
+        """Return the preconditioner that `tensors` came from."""
+        found = {n.removeprefix("fisher/"): t for n, t in tensors.items()}
+        return cls(found, damping=damping)
+
+
+class KroneckerFisher:
+    """Variances in the eigenbasis of a Kronecker product, one product a matrix.
+
+    The basis comes from the second moments of the gradient's rows and columns,
+    the variances are measured in it. Vectors get one variance an entry.
+
+    Args:
+        bases: By matrix name, the eigenvectors of its rows and its columns.
+        variances: By name, mean squared gradient in that basis.
+        damping: Added to each variance, in units of the parameter's mean one.
+
+    References:
+        George et al., "Fast approximate natural gradient descent in a
+        Kronecker-factored eigenbasis", NeurIPS 2018; Gupta et al., "Shampoo",
+        ICML 2018.
+    """
+
+    def __init__(
+        self,
+        bases: Mapping[str, tuple[Tensor, Tensor]],
+        variances: Mapping[str, Tensor],
+        *,
+        damping: float,
+    ) -> None:
+        self.bases = dict(bases)
+        self.variances = dict(variances)
+        self.damping = damping
+
+    @classmethod
+    def of(
+        cls, batches: Sequence[LayerGradients], *, damping: float
+    ) -> KroneckerFisher:
+        """Return the preconditioner of sampled gradients, `(batch, n_sets, ...)`."""
+        bases: dict[str, tuple[Tensor, Tensor]] = {}
+        variances: dict[str, Tensor] = {}
+        for name in batches[0]:
+            rows = torch.cat([b[name].float() for b in batches])
+            if _is_matrix(rows):
+                matrices = rows.flatten(0, 1).flatten(2)
+                left = torch.einsum("noi,npi->op", matrices, matrices)
+                right = torch.einsum("noi,noj->ij", matrices, matrices)
+                bases[name] = _eigenvectors(left), _eigenvectors(right)
+                rows = _rotate(rows, bases[name])
+            variances[name] = rows.square().mean((0, 1))
+        return cls(bases, variances, damping=damping)
+
+    def _inverse_root(self, name: str) -> Tensor:
+        variance = self.variances[name]
+        floor = self.damping * variance.mean() + 1e-30
+        return (variance + floor).rsqrt()
+
+    def whiten(self, gradients: LayerGradients) -> LayerGradients:
+        """See `Preconditioner.whiten`."""
+        turned = {
+            name: _rotate(g, self.bases[name]) if name in self.bases else g
+            for name, g in gradients.items()
+        }
+        return {name: g * self._inverse_root(name) for name, g in turned.items()}
+
+    def natural(self, gradients: LayerGradients) -> LayerGradients:
+        """Return gradients times the inverse of the Fisher matrix, own basis."""
+        found = {}
+        for name, white in self.whiten(gradients).items():
+            scaled = white * self._inverse_root(name)
+            if name in self.bases:
+                left, right = self.bases[name]
+                scaled = left @ scaled @ right.T
+            found[name] = scaled.reshape(gradients[name].shape)
+        return found
+
+    def second_moments(self) -> dict[str, Tensor]:
+        """See `Preconditioner.second_moments`."""
+        return {n: v * self._inverse_root(n).square() for n, v in self.variances.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See `Preconditioner.tensors`."""
+        found = {f"variance/{n}": v for n, v in self.variances.items()}
+        for name, (left, right) in self.bases.items():
+            found |= {f"left/{name}": left, f"right/{name}": right}
+        return {name: value.contiguous() for name, value in found.items()}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], *, damping: float
+    ) -> KroneckerFisher:
+        """Return the preconditioner that `tensors` came from."""
+
+        def part(kind: str) -> dict[str, Tensor]:
+            prefix = f"{kind}/"
+            return {
+                n.removeprefix(prefix): t
+                for n, t in tensors.items()
+                if n.startswith(prefix)
+            }
+
+        left, right = part("left"), part("right")
+        bases = {name: (left[name], right[name]) for name in left}
+        return cls(bases, part("variance"), damping=damping)
+
+
+def _eigenvectors(matrix: Tensor) -> Tensor:
+    vectors: Tensor = torch.linalg.eigh(matrix.double())[1]
+    # A sign of its own for each vector, so that the same input gives the same.
+    largest = vectors.abs().argmax(dim=0)
+    signs = vectors[largest, torch.arange(vectors.shape[1])].sign()
+    return (vectors * signs).float()
+
+
+def _is_matrix(gradients: Tensor) -> bool:
+    """Tell whether `(batch, n_sets, *shape)` are gradients of a matrix."""
+    return gradients.ndim > 3
+
+
+def _rotate(gradients: Tensor, bases: tuple[Tensor, Tensor]) -> Tensor:
+    """Express `(batch, n_sets, out, in[, 1])` gradients in the basis."""
+    left, right = bases
+    rotated: Tensor = left.T @ gradients.flatten(3) @ right
+    return rotated

@@ -1,0 +1,198 @@
+"""The gradient index on disk: features of every window, memory-mapped.
+
+```
+DIR/
+  manifest.json        settings, digests of model and corpus, format version
+  factors.safetensors  preconditioner, stratum weights, kept coordinates
+  features.i8          (n_window, n_sets, n_features), int8
+  scales.f32           (n_window, n_sets): a feature is its int8 times this
+  done.u8              one byte a shard of windows: 1 when it is written
+```
+
+A shard is marked done only after its features reached the disk, so a killed
+build goes on where it stopped and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contrafact.catalog.atomic import storage_errors, write_json
+from contrafact.core.errors import IndexMismatchError, NotFittedError
+
+__all__ = ["FORMAT", "FeatureStore", "quantise"]
+
+FORMAT = 1
+
+
+def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return int8 features and their scales; the largest becomes 127.
+
+    Args:
+        features: `(..., n_features)`, float32.
+    """
+    scale = features.abs().amax(-1).clamp_min(1e-30) / 127
+    return (features / scale[..., None]).round().to(torch.int8), scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureStore:
+    """Features of the windows of one corpus under one model.
+
+    Attributes:
+        directory: Where the files are.
+        n_windows: Rows.
+        n_sets: Sets of noise draws kept apart.
+        n_features: Numbers a row and set.
+        shard: Rows written at a time.
+    """
+
+    directory: Path
+    n_windows: int
+    n_sets: int
+    n_features: int
+    shard: int = 8
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards there are."""
+        return -(-self.n_windows // self.shard)
+
+    def rows(self, shard: int) -> list[int]:
+        """Return the windows of a shard."""
+        first = shard * self.shard
+        return list(range(first, min(first + self.shard, self.n_windows)))
+
+    def _files(self) -> dict[str, tuple[type, tuple[int, ...]]]:
+        return {
+            "features.i8": (np.int8, (self.n_windows, self.n_sets, self.n_features)),
+            "scales.f32": (np.float32, (self.n_windows, self.n_sets)),
+            "done.u8": (np.uint8, (self.n_shards,)),
+        }
+
+    def create(self) -> None:
+        """Lay out the files, unless they are there."""
+        with storage_errors(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for name, (kind, shape) in self._files().items():
+                size = int(np.prod(shape)) * np.dtype(kind).itemsize
+                with (self.directory / name).open("ab") as file:
+                    if file.tell() != size:
+                        # Claims the space now, so that a full disk shows here.
+                        os.posix_fallocate(file.fileno(), 0, size)
+                        file.truncate(size)
+
+    def _open(self, name: str, mode: str = "r") -> NDArray[Any]:
+        kind, shape = self._files()[name]
+        path = self.directory / name
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        if not path.exists() or path.stat().st_size != size:
+            raise NotFittedError(
+                f"{path} is missing or cut short; run `contrafact index build` again."
+            )
+        return np.memmap(path, dtype=kind, mode=mode, shape=shape)  # type: ignore[call-overload, no-any-return]
+
+    def pending(self) -> list[int]:
+        """Return the shards that are not done."""
+        return [int(i) for i in np.flatnonzero(self._open("done.u8") == 0)]
+
+    def write(self, shard: int, features: Tensor) -> None:
+        """Store a shard's features, `(n_rows, n_sets, n_features)`."""
+        values, scales = quantise(features)
+        rows = self.rows(shard)
+        span = slice(rows[0], rows[-1] + 1)
+        for name, part in (("features.i8", values), ("scales.f32", scales)):
+            target = self._open(name, "r+")
+            target[span] = part.numpy()
+            target.flush()  # type: ignore[attr-defined]
+        done = self._open("done.u8", "r+")
+        done[shard] = 1
+        done.flush()  # type: ignore[attr-defined]
+
+    def read(self, span: slice) -> Tensor:
+        """Return the features of a span of windows, float32."""
+        values = torch.from_numpy(np.array(self._open("features.i8")[span]))
+        scales = torch.from_numpy(np.array(self._open("scales.f32")[span]))
+        return values.float() * scales[..., None]
+
+    def products(self, queries: Tensor, *, at_most: int = 256) -> Tensor:
+        """Return dot products with every window.
+
+        Args:
+            queries: `(n_query, n_query_sets, n_features)`.
+            at_most: Windows held in memory at a time.
+
+        Returns:
+            `(n_query, n_query_sets, n_sets, n_window)`, float32.
+        """
+        parts = [
+            torch.einsum(
+                "qaf,wbf->qabw", queries, self.read(slice(start, start + at_most))
+            )
+            for start in range(0, self.n_windows, at_most)
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def digest(self) -> str:
+        """Return SHA-256 over manifest, factors and features."""
+        state = hashlib.sha256()
+        names = ["manifest.json", "factors.safetensors", "features.i8", "scales.f32"]
+        for name in names:
+            with (self.directory / name).open("rb") as file:
+                state.update(hashlib.file_digest(file, "sha256").digest())
+        return state.hexdigest()
+
+
+def write_manifest(directory: Path, facts: Mapping[str, Any]) -> None:
+    """Write `manifest.json`, or check that the one there says the same.
+
+    Raises:
+        IndexMismatchError: If it was made for something else.
+    """
+    found = read_manifest(directory)
+    if found is None:
+        write_json(directory / "manifest.json", {"format": FORMAT, **facts})
+        return
+    check_manifest(directory, found, facts)
+
+
+def read_manifest(directory: Path) -> dict[str, Any] | None:
+    """Return `manifest.json`, or None if there is none."""
+    path = directory / "manifest.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def check_manifest(
+    directory: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Raise unless an index was made for this model, corpus and settings.
+
+    Raises:
+        IndexMismatchError: If not; the message says what differs.
+    """
+    for key, value in {"format": FORMAT, **wanted}.items():
+        if found.get(key) != value:
+            raise IndexMismatchError(
+                f"The index in {directory} was built for another {key} "
+                f"({_shown(found.get(key))}) than this one ({_shown(value)}); "
+                "build it again with `contrafact index build`."
+            )
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:12] + "..."

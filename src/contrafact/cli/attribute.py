@@ -1,0 +1,130 @@
+"""`contrafact attribute`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contrafact.cli._options import (
+    JsonOption,
+    ModelOption,
+    ReportOption,
+    WorkspaceOption,
+    named_workspace,
+    open_workspace,
+)
+from contrafact.cli._output import print_json, print_lines, print_next, print_table
+from contrafact.cli._progress import show_progress
+from contrafact.core.results import Attribution, SourceKind, attribution_to_json
+
+__all__ = ["attribute"]
+
+_N_SHOWN = 10
+
+
+def attribute(  # noqa: PLR0913 - every option is an argument
+    audio: Annotated[
+        Path,
+        typer.Argument(
+            metavar="AUDIO", show_default=False, help="The generated song to explain."
+        ),
+    ],
+    model: ModelOption,
+    *,
+    estimator: Annotated[
+        str,
+        typer.Option(
+            "--estimator",
+            metavar="NAME",
+            help="index: fast, needs an index. unlearning: slow, needs none. "
+            "similarity and random: to compare with.",
+        ),
+    ] = "index",
+    by: Annotated[
+        SourceKind, typer.Option("--by", help="What kind of source gets the shares.")
+    ] = "artist",
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt",
+            metavar="TEXT",
+            show_default=False,
+            help="What the song was made from. If not given, its tags are read.",
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            metavar="N",
+            show_default=False,
+            help="Name only the N best sources. It changes what is printed, "
+            "not what is computed.",
+        ),
+    ] = None,
+    report: ReportOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which recordings shaped a song, how much, and how sure that is.
+
+    A share is the part of a source in all influence that was found; the rest
+    is unattributed. Influence is how much worse the model would know the song
+    had it been trained without the source. It is evidence, never proof of
+    copying.
+
+    Example:
+        contrafact attribute song.flac --model mine --by work -w ws
+
+    Next, check the answer by training again: contrafact verify ID.
+    """
+    opened = open_workspace(workspace)
+    from contrafact.workflows.attribute import attribute as run
+
+    options = {"--model": model, "--estimator": estimator, "--by": by}
+    given = {"--prompt": prompt, "--report": report}
+    options |= {name: str(value) for name, value in given.items() if value is not None}
+    options["-w"] = str(named_workspace(workspace))
+    with show_progress(as_json=as_json) as progress:
+        answer = run(
+            opened,
+            audio,
+            model=model,
+            estimator=estimator,
+            by=by,
+            prompt=prompt,
+            report=report,
+            progress=progress,
+            command=_command(audio, options),
+        )
+    if as_json:
+        print_json(_document(answer, top))
+    else:
+        _print(answer, top=top, report=report)
+        print_next("verify", answer.attribution_id, workspace=workspace)
+
+
+def _command(audio: Path, options: dict[str, str]) -> str:
+    """Return what to type to get the result again."""
+    words = [word for option in options.items() for word in option]
+    # A name that begins with a hyphen would be read as an option.
+    named = f"./{audio}" if str(audio).startswith("-") else str(audio)
+    return shlex.join(["contrafact", "attribute", named, *words])
+
+
+def _document(answer: Attribution, top: int | None) -> dict[str, Any]:
+    document = attribution_to_json(answer)
+    return document | {"shares": document["shares"][:top]}
+
+
+def _print(answer: Attribution, *, top: int | None, report: Path | None) -> None:
+    from contrafact.reports import render_table
+
+    print_table(render_table(answer, n_named=top or _N_SHOWN))
+    if report is not None:
+        print_lines(f"Report: {report}")
+    print_lines("Influence is evidence, never proof of copying.")

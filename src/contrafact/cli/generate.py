@@ -1,0 +1,87 @@
+"""`contrafact generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contrafact.cli._options import (
+    JsonOption,
+    ModelOption,
+    SeedOption,
+    WorkspaceOption,
+    open_workspace,
+)
+from contrafact.cli._output import print_json, print_lines, print_next
+
+__all__ = ["generate"]
+
+
+def generate(  # noqa: PLR0913 - every option is an argument
+    prompt: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROMPT",
+            show_default=False,
+            help="What to play, as in 'a lively rag in the style of Scott Joplin'.",
+        ),
+    ],
+    model: ModelOption,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="Where to write the song; .wav or .flac.",
+        ),
+    ],
+    seed: SeedOption = 0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", help="Length of the song.")
+    ] = 8.0,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, metavar="N", help="Steps of the sampler.")
+    ] = 40,
+    guidance: Annotated[
+        float,
+        typer.Option(
+            "--guidance", metavar="G", help="How closely to follow the prompt; 1: free."
+        ),
+    ] = 2.0,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate a song from a prompt.
+
+    Prompt, seed and the digest of the model are written into the file's tags.
+    Same model, prompt and seed give the same song.
+
+    Example:
+        contrafact generate "a slow waltz" --model mine -o song.flac -w ws
+
+    Next: contrafact attribute song.flac --model mine.
+    """
+    opened = open_workspace(workspace)
+    from contrafact.workflows.generate import generate as run
+
+    song = run(
+        opened,
+        prompt,
+        model=model,
+        seed=seed,
+        seconds=seconds,
+        out=out,
+        n_steps=steps,
+        guidance=guidance,
+    )
+    if as_json:
+        print_json(song)
+    else:
+        print_lines(f"Wrote {song.duration_s:.1f} s of music to {song.path}.")
+        words = ("attribute", song.path, "--model", song.model_id)
+        print_next(*words, workspace=workspace)
