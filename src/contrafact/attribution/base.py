@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,11 +23,16 @@ __all__ = [
     "Progress",
     "Queries",
     "Scores",
+    "no_progress",
     "sum_windows",
 ]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Be told how far the work is, and do nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +64,19 @@ class AttributionTask:
         batch = self.train.batch(rows)
         captions = [self.train.windows[row].caption for row in rows]
         return batch, self.generator.condition(captions, n_tokens=batch.n_tokens)
+
+    @contextlib.contextmanager
+    def at_checkpoint(self, name: str) -> Iterator[None]:
+        """Return a context with the model as it was; "final" for as it is.
+
+        Raises:
+            GeneratorError: If the model keeps no such checkpoint.
+        """
+        if name == "final":
+            yield
+            return
+        with self.generator.checkpoint(name):
+            yield
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,13 +146,26 @@ class Estimator(Protocol):
     def fit(
         self, task: AttributionTask, directory: Path, *, progress: Progress
     ) -> Estimator:
-        """Prepare; resumes where a killed run stopped. Returns the estimator."""
+        """Prepare, going on where a killed run stopped; return the estimator.
 
-    def score(self, queries: Queries) -> Scores:
+        Raises:
+            IndexMismatchError: If the directory holds what was fitted to
+                another model or corpus, or with other settings.
+        """
+
+    def open(self, task: AttributionTask, directory: Path) -> Estimator:
+        """Use what `fit` saved before; return the estimator.
+
+        Raises:
+            NotFittedError: If there is nothing, or it is not finished.
+            IndexMismatchError: As `fit`.
+        """
+
+    def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
         """Estimate how much each recording influenced each query.
 
         Raises:
-            NotFittedError: If `fit` has not run.
+            NotFittedError: If neither `fit` nor `open` has run.
         """
 
 

@@ -72,6 +72,10 @@ class Draws:
         """Return the same draws, each a set of its own."""
         return Draws(self.times, self.noise, self.weights, 1)
 
+    def part(self, span: slice) -> Draws:
+        """Return some of the draws, each a set of its own."""
+        return Draws(self.times[span], self.noise[span], self.weights[span], 1)
+
     def weighted(self, stratum_weights: Tensor) -> Draws:
         """Return the same draws with a weight for each stratum, `(n_strata,)`."""
         weights = stratum_weights.repeat(self.n_sets)
@@ -110,7 +114,7 @@ def losses_at(
         at_most: Rows of one forward pass.
 
     Returns:
-        `(batch, n_draws)`, float32.
+        `(batch, n_draws)`, float32 or what the model computes in.
     """
     times, noise = draws.at(batch)
     many, said = batch.repeat(len(draws)), conditioning.repeat(len(draws))

@@ -19,11 +19,12 @@ from contrafact.attribution.draws import Draws
 from contrafact.core.errors import AttributionError
 from contrafact.generators.base import Conditioning, Generator, LatentBatch
 
-__all__ = ["LayerGradients", "Measurement", "flatten", "gradients_of"]
+__all__ = ["LayerGradients", "Measurement", "flatten", "gradients_of", "tapped"]
 
 Measurement = Literal["loss", "squared_output"]
 LayerGradients = dict[str, Tensor]
-"""Per parameter name, `(batch, n_sets, *parameter.shape)`, float32."""
+"""Per parameter name, `(batch, n_sets, *parameter.shape)`; float32, or float64 where
+the model computes in it."""
 
 
 class _Tap:
@@ -38,8 +39,15 @@ class _Tap:
             for name, layer in self.layers.items()
         ]
 
-    def _keep(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def _keep(
+        self, name: str
+    ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if name in self.outputs:
+                raise AttributionError(
+                    f"Layer {name!r} runs twice in one pass; per-example gradients "
+                    "are known for layers that run once."
+                )
             self.inputs[name], self.outputs[name] = inputs[0].detach(), output
 
         return keep
@@ -55,7 +63,11 @@ def _tappable(module: nn.Module) -> dict[str, nn.Module]:
         own = [p for p in layer.parameters(recurse=False) if p.requires_grad]
         if not own:
             continue
-        is_pointwise = isinstance(layer, nn.Conv1d) and layer.kernel_size == (1,)
+        is_pointwise = (
+            isinstance(layer, nn.Conv1d)
+            and layer.kernel_size == (1,)
+            and layer.groups == 1
+        )
         if not (is_pointwise or isinstance(layer, nn.Linear | nn.LayerNorm)):
             raise AttributionError(
                 f"Layer {name!r} is a {type(layer).__name__}; per-example gradients "
@@ -72,6 +84,7 @@ def gradients_of(
     draws: Draws,
     *,
     measurement: Measurement = "loss",
+    mask_padding: bool = True,
 ) -> LayerGradients:
     """Return the gradient of each example's measurement, mean over a set of draws.
 
@@ -81,6 +94,7 @@ def gradients_of(
         conditioning: One row per example.
         draws: Shared draws.
         measurement: `loss`, or the mean squared output of D-TRAK.
+        mask_padding: See `Generator.loss`.
 
     Returns:
         Per parameter `(batch, n_sets, *shape)`: one gradient a set of draws;
@@ -91,21 +105,46 @@ def gradients_of(
         Zheng et al., "Intriguing properties of data attribution on diffusion
         models" (D-TRAK), ICLR 2024.
     """
+    layers, inputs, grads = tapped(
+        generator, batch, conditioning, draws, measurement, mask_padding=mask_padding
+    )
+    rows = (len(batch), draws.n_sets)
+    found: LayerGradients = {}
+    for name, layer in layers.items():
+        parts = _layer_gradients(
+            layer, inputs[name], grads[name], n_rows=rows[0] * rows[1]
+        )
+        for suffix, value in parts.items():
+            found[f"{name}.{suffix}"] = value.reshape(*rows, *value.shape[1:])
+    return found
+
+
+def tapped(
+    generator: Generator,
+    batch: LatentBatch,
+    conditioning: Conditioning,
+    draws: Draws,
+    measurement: Measurement,
+    *,
+    mask_padding: bool = True,
+) -> tuple[dict[str, nn.Module], dict[str, Tensor], dict[str, Tensor]]:
+    """Run one pass and return each layer, its input and its output's gradient.
+
+    The gradient is that of the weighted sum over draws, each set's weights
+    adding up to an average.
+    """
     tap = _Tap(generator.module())
     try:
-        values = _measure(generator, batch, conditioning, draws, measurement)
+        values = _measure(
+            generator, batch, conditioning, draws, measurement,
+            mask_padding=mask_padding,
+        )  # fmt: skip
         weights = (draws.weights / draws.n_strata).repeat(len(batch))
         outputs = [tap.outputs[name] for name in tap.layers]
         grads = torch.autograd.grad((values * weights).sum(), outputs)
     finally:
         tap.close()
-    rows = (len(batch), draws.n_sets)
-    found: LayerGradients = {}
-    for (name, layer), grad in zip(tap.layers.items(), grads, strict=True):
-        parts = _layer_gradients(layer, tap.inputs[name], grad, n_rows=rows[0] * rows[1])
-        for suffix, value in parts.items():
-            found[f"{name}.{suffix}"] = value.reshape(*rows, *value.shape[1:])
-    return found
+    return tap.layers, tap.inputs, dict(zip(tap.layers, grads, strict=True))
 
 
 def _measure(
@@ -114,16 +153,21 @@ def _measure(
     conditioning: Conditioning,
     draws: Draws,
     measurement: Measurement,
+    *,
+    mask_padding: bool,
 ) -> Tensor:
     times, noise = draws.at(batch)
     many, said = batch.repeat(len(draws)), conditioning.repeat(len(draws))
     with torch.enable_grad():
         if measurement == "loss":
-            return generator.loss(many, said, times=times, noise=noise)
+            return generator.loss(
+                many, said, times=times, noise=noise, mask_padding=mask_padding
+            )
         t = times[:, None, None]
         noisy = (1 - t) * many.latents + t * noise
-        output = generator.predict(noisy, times, said, many.mask)
-        weight = many.mask.float()
+        mask = many.mask if mask_padding else torch.ones_like(many.mask)
+        output = generator.predict(noisy, times, said, mask)
+        weight = mask.float()
         squared = output.square().mean(1) * weight
         return squared.sum(1) / weight.sum(1)
 
@@ -138,14 +182,20 @@ def _layer_gradients(
     grad = grad.reshape(n_rows, -1, grad.shape[-1])
     if isinstance(layer, nn.LayerNorm):
         normed = nn.functional.layer_norm(
-            given.float(), layer.normalized_shape, eps=layer.eps
+            _precise(given), layer.normalized_shape, eps=layer.eps
         )
-        return {"weight": (grad.float() * normed).sum(1), "bias": grad.float().sum(1)}
-    weight = torch.bmm(grad.transpose(1, 2), given.to(grad.dtype)).float()
+        weight = (_precise(grad) * normed).sum(1)
+    else:
+        weight = _precise(torch.bmm(grad.transpose(1, 2), given.to(grad.dtype)))
     if isinstance(layer, nn.Conv1d):
         weight = weight[..., None]
-    bias = getattr(layer, "bias", None)
-    return {"weight": weight} | ({} if bias is None else {"bias": grad.float().sum(1)})
+    has_bias = getattr(layer, "bias", None) is not None
+    return {"weight": weight} | ({"bias": _precise(grad).sum(1)} if has_bias else {})
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    """Return float64 as it is, everything else as float32."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def flatten(gradients: LayerGradients, names: Sequence[str]) -> Tensor:

@@ -7,7 +7,7 @@ compressed gradients can no longer be told which directions matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import torch
@@ -56,19 +56,21 @@ class DiagonalFisher:
         self.floor = damping * total / count
 
     @classmethod
-    def of(
-        cls, batches: Sequence[LayerGradients], *, damping: float
-    ) -> DiagonalFisher:
+    def of(cls, batches: Iterable[LayerGradients], *, damping: float) -> DiagonalFisher:
         """Return the preconditioner of sampled gradients, `(batch, n_sets, ...)`.
 
         Every set counts as a gradient of its own; give sets of one draw for
-        the Fisher matrix of the paper.
+        the Fisher matrix of the paper. Batches are read once, one at a time.
         """
-        names = batches[0]
-        fisher = {
-            name: torch.cat([b[name].flatten(0, 1) for b in batches]).square().mean(0)
-            for name in names
-        }
+        total: dict[str, Tensor] = {}
+        count = 0
+        for batch in batches:
+            for name, rows in batch.items():
+                square = rows.flatten(0, 1).square()
+                total[name] = total.get(name, 0) + square.sum(0, dtype=torch.float64)
+            count += len(square)
+        kind = square.dtype
+        fisher = {name: (t / count).to(kind) for name, t in total.items()}
         return cls(fisher, damping=damping)
 
     def inverse(self, name: str) -> Tensor:
@@ -126,13 +128,14 @@ class KroneckerFisher:
 
     @classmethod
     def of(
-        cls, batches: Sequence[LayerGradients], *, damping: float
+        cls, batches: Iterable[LayerGradients], *, damping: float
     ) -> KroneckerFisher:
         """Return the preconditioner of sampled gradients, `(batch, n_sets, ...)`."""
+        batches = list(batches)
         bases: dict[str, tuple[Tensor, Tensor]] = {}
         variances: dict[str, Tensor] = {}
         for name in batches[0]:
-            rows = torch.cat([b[name].float() for b in batches])
+            rows = torch.cat([_precise(b[name]) for b in batches])
             if _is_matrix(rows):
                 matrices = rows.flatten(0, 1).flatten(2)
                 left = torch.einsum("noi,npi->op", matrices, matrices)
@@ -168,7 +171,9 @@ class KroneckerFisher:
 
     def second_moments(self) -> dict[str, Tensor]:
         """See `Preconditioner.second_moments`."""
-        return {n: v * self._inverse_root(n).square() for n, v in self.variances.items()}
+        return {
+            n: v * self._inverse_root(n).square() for n, v in self.variances.items()
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """See `Preconditioner.tensors`."""
@@ -201,7 +206,12 @@ def _eigenvectors(matrix: Tensor) -> Tensor:
     # A sign of its own for each vector, so that the same input gives the same.
     largest = vectors.abs().argmax(dim=0)
     signs = vectors[largest, torch.arange(vectors.shape[1])].sign()
-    return (vectors * signs).float()
+    return (vectors * signs).to(matrix.dtype)
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    """Return float64 as it is, everything else as float32."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _is_matrix(gradients: Tensor) -> bool:

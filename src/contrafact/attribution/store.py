@@ -26,12 +26,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from contrafact.catalog.atomic import storage_errors, write_json
 from contrafact.core.errors import IndexMismatchError, NotFittedError
 
-__all__ = ["FORMAT", "FeatureStore", "quantise"]
+__all__ = [
+    "FORMAT",
+    "FeatureStore",
+    "check_manifest",
+    "quantise",
+    "read_manifest",
+    "read_tensors",
+    "write_manifest",
+]
 
 FORMAT = 1
 
@@ -82,29 +92,48 @@ class FeatureStore:
         }
 
     def create(self) -> None:
-        """Lay out the files, unless they are there."""
+        """Lay out the files, unless they are there.
+
+        Files of the wrong size, cut short or begun, are laid out anew and
+        every shard is to be done again.
+        """
         with storage_errors(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
-            for name, (kind, shape) in self._files().items():
-                size = int(np.prod(shape)) * np.dtype(kind).itemsize
+            if not all(self._is_whole(name) for name in self._files()):
+                (self.directory / "done.u8").unlink(missing_ok=True)
+            for name in self._files():
+                size = self._size(name)
                 with (self.directory / name).open("ab") as file:
                     if file.tell() != size:
                         # Claims the space now, so that a full disk shows here.
                         os.posix_fallocate(file.fileno(), 0, size)
                         file.truncate(size)
 
+    def _size(self, name: str) -> int:
+        kind, shape = self._files()[name]
+        return int(np.prod(shape)) * np.dtype(kind).itemsize
+
+    def _is_whole(self, name: str) -> bool:
+        path = self.directory / name
+        return path.exists() and path.stat().st_size == self._size(name)
+
     def _open(self, name: str, mode: str = "r") -> NDArray[Any]:
         kind, shape = self._files()[name]
         path = self.directory / name
-        size = int(np.prod(shape)) * np.dtype(kind).itemsize
-        if not path.exists() or path.stat().st_size != size:
+        if not self._is_whole(name):
             raise NotFittedError(
                 f"{path} is missing or cut short; run `contrafact index build` again."
             )
         return np.memmap(path, dtype=kind, mode=mode, shape=shape)  # type: ignore[call-overload, no-any-return]
 
     def pending(self) -> list[int]:
-        """Return the shards that are not done."""
+        """Return the shards that are not done.
+
+        Raises:
+            NotFittedError: If a file is missing or cut short.
+        """
+        for name in self._files():
+            self._open(name)
         return [int(i) for i in np.flatnonzero(self._open("done.u8") == 0)]
 
     def write(self, shard: int, features: Tensor) -> None:
@@ -167,13 +196,38 @@ def write_manifest(directory: Path, facts: Mapping[str, Any]) -> None:
     check_manifest(directory, found, facts)
 
 
-def read_manifest(directory: Path) -> dict[str, Any] | None:
-    """Return `manifest.json`, or None if there is none."""
-    path = directory / "manifest.json"
+def read_manifest(
+    directory: Path, name: str = "manifest.json"
+) -> dict[str, Any] | None:
+    """Return the facts in a JSON file, or None if there is none.
+
+    Raises:
+        NotFittedError: If it is damaged.
+    """
+    path = directory / name
     if not path.exists():
         return None
-    found: dict[str, Any] = json.loads(path.read_text())
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NotFittedError(_damaged(path, error)) from error
     return found
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file.
+
+    Raises:
+        NotFittedError: If it is missing or damaged.
+    """
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise NotFittedError(_damaged(path, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is damaged ({error}); remove {path.parent} and fit it again."
 
 
 def check_manifest(
@@ -184,12 +238,12 @@ def check_manifest(
     Raises:
         IndexMismatchError: If not; the message says what differs.
     """
-    for key, value in {"format": FORMAT, **wanted}.items():
+    for key, value in json.loads(json.dumps({"format": FORMAT, **wanted})).items():
         if found.get(key) != value:
             raise IndexMismatchError(
-                f"The index in {directory} was built for another {key} "
-                f"({_shown(found.get(key))}) than this one ({_shown(value)}); "
-                "build it again with `contrafact index build`."
+                f"The {found.get('estimator', 'index')} in {directory} was built for "
+                f"another {key} ({_shown(found.get(key))}) than this one "
+                f"({_shown(value)}); build it again with `contrafact index build`."
             )
 
 

@@ -68,6 +68,7 @@ GENERATORS: dict[str, Loader] = {
         needs=("diffusers", "transformers", "torchsde"),
         extra="stable-audio",
     ),
+    "studio": _lazy("contrafact.generators.studio.generator", "StudioGenerator.load"),
 }
 """The loader of each kind of model; the kind is `config.json`'s `"kind"`."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from contrafact.attribution.base import (
@@ -24,9 +24,11 @@ from contrafact.attribution.base import (
     Progress,
     Queries,
     Scores,
+    no_progress,
     sum_windows,
 )
 from contrafact.attribution.draws import Draws
+from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
 from contrafact.attribution.preconditioning import (
     DiagonalFisher,
@@ -37,6 +39,7 @@ from contrafact.attribution.store import (
     FeatureStore,
     check_manifest,
     read_manifest,
+    read_tensors,
     write_manifest,
 )
 from contrafact.catalog.atomic import atomic_path
@@ -61,6 +64,8 @@ class IndexSettings:
             more about generated music than those of the finished model.
         preconditioner: Form of the Fisher matrix.
         damping: Added to its variances, in units of their mean.
+        is_balanced: Whether the gradients of every noise level are given the
+            same typical length.
         n_draws: Noise draws a training window.
         n_query_draws: Noise draws a query.
         n_features: Coordinates kept, those of the largest whitened gradients;
@@ -75,6 +80,7 @@ class IndexSettings:
     checkpoint: str = "middle"
     preconditioner: Literal["kronecker", "diagonal"] = "kronecker"
     damping: float = 5.0
+    is_balanced: bool = True
     n_draws: int = 16
     n_query_draws: int = 64
     n_features: int = 16_384
@@ -117,7 +123,7 @@ class IndexEstimator:
         """
         write_manifest(directory, self._facts(task))
         factors = directory / "factors.safetensors"
-        with self._checkpoint(task):
+        with task.at_checkpoint(self._settings.checkpoint):
             if not factors.exists():
                 state = _fit_factors(task, self._settings)
                 with atomic_path(factors) as part:
@@ -150,18 +156,17 @@ class IndexEstimator:
         self._fitted = fitted
         return self
 
-    def score(self, queries: Queries) -> Scores:
+    def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
         """See `Estimator.score`; `replicates` and `panel` are given."""
         fitted = self._require()
-        task = fitted.task
-        with self._checkpoint(task):
+        task, parts = fitted.task, []
+        with task.at_checkpoint(self._settings.checkpoint):
             draws = fitted.draws(self._settings.n_query_draws)
-            features = torch.cat(
-                [
-                    fitted.features(*self._asked(queries.select(row)), draws)
-                    for row in range(len(queries))
-                ]
-            )
+            for row in range(len(queries)):
+                asked = self._asked(queries.select(row))
+                parts.append(fitted.features(*asked, draws))
+                progress(row + 1, len(queries))
+        features = torch.cat(parts)
         n = len(task.train.recording_ids)
         products = fitted.store.products(features) / n
         replicates = sum_windows(products, task.train)
@@ -180,7 +185,7 @@ class IndexEstimator:
         """
         fitted = self._require()
         draws = fitted.draws(self._settings.n_draws)
-        with self._checkpoint(fitted.task):
+        with fitted.task.at_checkpoint(self._settings.checkpoint):
             found = gradients_of(
                 fitted.task.generator, *self._asked(queries), draws,
                 measurement=fitted.task.measurement,
@@ -190,10 +195,17 @@ class IndexEstimator:
             return fitted.preconditioner.natural(mean)
         return {n: g * fitted.preconditioner.inverse(n) for n, g in mean.items()}
 
-    @property
-    def stratum_weights(self) -> Tensor:
-        """Weight of each noise level, `(n_strata,)`; their mean is one."""
-        return self._require().stratum_weights
+    def digest(self) -> str:
+        """Return SHA-256 over the index's files."""
+        return self._require().store.digest()
+
+    def draws(self, n_draws: int) -> Draws:
+        """Return shared draws with the weights of the noise levels."""
+        return self._require().draws(n_draws)
+
+    def checkpoint(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the model is the one that was indexed."""
+        return self._require().task.at_checkpoint(self._settings.checkpoint)
 
     def _require(self) -> _Fitted:
         if self._fitted is None:
@@ -206,27 +218,10 @@ class IndexEstimator:
         return queries.batch, generator.condition(queries.prompts, n_tokens=n_tokens)
 
     def _facts(self, task: AttributionTask) -> dict[str, Any]:
-        return {
-            "estimator": self.name,
-            "model": task.generator.digest,
-            "corpus": task.train.digest,
-            "settings": dict(self.settings),
-            "measurement": task.measurement,
-            "seed": task.seed,
-            "n_strata": task.n_strata,
-        }
-
-    @contextlib.contextmanager
-    def _checkpoint(self, task: AttributionTask) -> Iterator[None]:
-        name = self._settings.checkpoint
-        if name == "final":
-            yield
-            return
-        with task.generator.checkpoint(name):
-            yield
+        return facts_of(self.name, self.settings, task)
 
     def _read(self, task: AttributionTask, directory: Path) -> _Fitted:
-        state = load_file(directory / "factors.safetensors")
+        state = read_tensors(directory / "factors.safetensors")
         kept, weights = state.pop("kept"), state.pop("stratum_weights")
         kind = _PRECONDITIONERS[self._settings.preconditioner]
         store = FeatureStore(
@@ -300,19 +295,20 @@ def _features(
 def _fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Tensor]:
     """Measure noise-level weights and the Fisher matrix; choose coordinates."""
     draws = task.draws(settings.n_draws)
-    weights = _stratum_weights(task, draws, settings.n_pilot)
+    weights = torch.ones(task.n_strata)
+    if settings.is_balanced:
+        weights = _stratum_weights(task, draws, settings.n_pilot)
     draws = draws.weighted(weights)
+    preconditioner: DiagonalFisher | KroneckerFisher
     if settings.preconditioner == "diagonal":
-        draws = draws.singles()  # the paper's Fisher matrix is over single draws
-    batches = []
-    for row in _spread(len(task.train), settings.n_sample):
-        found = gradients_of(
-            task.generator, *task.train_batch([row]), draws,
-            measurement=task.measurement,
-        )  # fmt: skip
-        batches.append({name: g.bfloat16() for name, g in found.items()})
-    kind = _PRECONDITIONERS[settings.preconditioner]
-    preconditioner = kind.of(batches, damping=settings.damping)
+        # The paper's Fisher matrix is over single draws.
+        sampled = _sampled(task, draws.singles(), settings.n_sample)
+        preconditioner = DiagonalFisher.of(sampled, damping=settings.damping)
+    else:
+        sampled = _sampled(task, draws, settings.n_sample)
+        # All are held in memory; half the digits are plenty for a mean.
+        halved = ({n: g.bfloat16() for n, g in found.items()} for found in sampled)
+        preconditioner = KroneckerFisher.of(halved, damping=settings.damping)
     moments = preconditioner.second_moments()
     flat = torch.cat([moments[name].flatten() for name in sorted(moments)])
     kept = torch.arange(len(flat))
@@ -321,6 +317,17 @@ def _fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Te
         kept = kept.sort().values
     state = preconditioner.tensors()
     return {**state, "kept": kept, "stratum_weights": weights}
+
+
+def _sampled(
+    task: AttributionTask, draws: Draws, n_sample: int
+) -> Iterator[LayerGradients]:
+    """Yield the gradients of windows spread evenly over the corpus."""
+    for row in _spread(len(task.train), n_sample):
+        yield gradients_of(
+            task.generator, *task.train_batch([row]), draws,
+            measurement=task.measurement,
+        )  # fmt: skip
 
 
 def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from contrafact.core.errors import GeneratorError, ModelFormatError
 from contrafact.core.units import Digest
 from contrafact.generators.base import Conditioning, LatentBatch
+from contrafact.generators.checkpoints import checkpoint_names, read_checkpoint
 from contrafact.generators.studio.codec import CodecConfig, SpectralCodec
 from contrafact.generators.studio.network import (
     NetworkConfig,
@@ -269,7 +270,7 @@ class StudioGenerator:
         directory.mkdir(parents=True, exist_ok=True)
         _save_tensors(self.network.state_dict(), directory / "model.safetensors")
         for name, state in self.checkpoints.items():
-            _save_tensors(state, directory / f"checkpoint-{name}.safetensors")
+            _save_tensors(state, directory / "checkpoints" / f"{name}.safetensors")
         shipped = WEIGHTS / "codec.json"
         digest = codec_digest(self.codec)
         if not (shipped.exists() and json.loads(shipped.read_text())["digest"] == digest):
@@ -290,8 +291,8 @@ class StudioGenerator:
         )
         network.load_state_dict(_load_tensors(directory / "model.safetensors"))
         checkpoints = {
-            path.stem.removeprefix("checkpoint-"): _load_tensors(path)
-            for path in sorted(directory.glob("checkpoint-*.safetensors"))
+            name: read_checkpoint(directory, name)
+            for name in checkpoint_names(directory)
         }
         has_codec = (directory / "codec.safetensors").exists()
         codec = load_codec(directory if has_codec else WEIGHTS)
@@ -345,6 +346,7 @@ def shipped_codec() -> SpectralCodec:
 
 
 def _save_tensors(state: Mapping[str, Tensor], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file({k: v.detach().contiguous() for k, v in state.items()}, part)
     part.replace(path)

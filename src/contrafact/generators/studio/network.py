@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 from diffusers import StableAudioDiTModel
-from diffusers.models.embeddings import get_1d_rotary_pos_embed
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from contrafact.core.errors import GeneratorError
 from contrafact.generators.base import Conditioning
-from contrafact.generators.studio.text import TextEncoder, Vocabulary
+from contrafact.generators.studio._attention import PlainAttention, rotary_tables
+from contrafact.generators.studio.text import N_TEXT_HEADS, TextEncoder, Vocabulary
 
 __all__ = ["NetworkConfig", "StudioNetwork", "fast_matrix_products"]
 
@@ -34,8 +35,11 @@ class NetworkConfig:
         max_tokens: Longest window, in latent tokens.
         n_layers: Transformer blocks.
         n_heads: Attention heads, `head_width` channels each.
-        head_width: Channels of a head.
+        head_width: Channels of a head, a multiple of 4.
         n_text: Words of a prompt that are read.
+
+    Raises:
+        GeneratorError: If no network has this shape.
     """
 
     latent_channels: int = 64
@@ -44,6 +48,19 @@ class NetworkConfig:
     n_heads: int = 4
     head_width: int = 32
     n_text: int = 40
+
+    def __post_init__(self) -> None:
+        """Check that every size makes sense."""
+        for name, size in asdict(self).items():
+            if type(size) is not int or size < 1:
+                raise GeneratorError(
+                    f"The network's {name} is {size!r}; give a whole number from 1."
+                )
+        # Half of a head is turned in pairs; the text encoder has its own heads.
+        if self.head_width % 4 or self.width % N_TEXT_HEADS:
+            raise GeneratorError(
+                f"The network's head_width is {self.head_width}; give a multiple of 4."
+            )
 
     @property
     def width(self) -> int:
@@ -86,12 +103,12 @@ class StudioNetwork(nn.Module):
             global_states_input_dim=width + _N_DURATION,
             time_proj_dim=64,
         )
-        # The published model starts its time features at scale 1; a wider
-        # spread lets a small network tell nearby noise levels apart.
+        self.transformer.set_attn_processor(PlainAttention())
+        # Both convolutions stand on a bypass; from nothing they start as identities.
         nn.init.zeros_(self.transformer.postprocess_conv.weight)
         nn.init.zeros_(self.transformer.preprocess_conv.weight)
 
-    def condition(self, prompts: list[str], n_tokens: Tensor) -> Conditioning:
+    def condition(self, prompts: Sequence[str], n_tokens: Tensor) -> Conditioning:
         """Encode prompts and durations.
 
         Args:
@@ -110,11 +127,23 @@ class StudioNetwork(nn.Module):
     def velocity(
         self, noisy: Tensor, times: Tensor, conditioning: Conditioning, mask: Tensor
     ) -> Tensor:
-        """Predict the velocity at `noisy`, `(batch, channel, time)`."""
-        rotary = get_1d_rotary_pos_embed(
-            self.config.head_width // 2, noisy.shape[-1] + 1, use_real=True,
-            repeat_interleave_real=False,
-        )  # fmt: skip
+        """Predict the velocity.
+
+        Args:
+            noisy: Noisy latents, `(batch, channel, time)`.
+            times: Noise times in [0, 1], `(batch,)`.
+            conditioning: One row per example.
+            mask: True where there is sound, `(batch, time)`.
+
+        Returns:
+            `(batch, channel, time)`.
+        """
+        # The global state takes a position of its own, before the first token.
+        rotary = rotary_tables(
+            noisy.shape[-1] + 1,
+            n_heads=self.config.n_heads,
+            head_width=self.config.head_width,
+        )
         output: Tensor = self.transformer(
             noisy,
             timestep=times,

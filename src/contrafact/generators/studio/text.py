@@ -13,7 +13,10 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["TextEncoder", "Vocabulary"]
+__all__ = ["N_TEXT_HEADS", "TextEncoder", "Vocabulary", "split_words"]
+
+N_TEXT_HEADS = 4
+"""Attention heads of the text encoder, whose width they must divide."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*", re.UNICODE)
 _N_UNKNOWN = 32  # words outside the vocabulary share this many entries
@@ -67,7 +70,7 @@ class TextEncoder(nn.Module):
         self.words = nn.Embedding(len(vocabulary), width)
         self.places = nn.Embedding(n_text, width)
         self.mix = nn.TransformerEncoderLayer(
-            width, nhead=4, dim_feedforward=2 * width, dropout=0.0,
+            width, nhead=N_TEXT_HEADS, dim_feedforward=2 * width, dropout=0.0,
             batch_first=True, norm_first=True,
         )  # fmt: skip
 

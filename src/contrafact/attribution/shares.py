@@ -1,0 +1,193 @@
+"""Scores to shares: the only place where influence becomes a percentage.
+
+The influence of a source is how much the query's loss would rise had the model
+been trained without it: the sum of its recordings' scores, times a scale
+measured by retraining if there is one. Its share is that influence over the
+sum of all positive influences. A source counts as told apart only if its share
+stays above what it reaches on other songs; the shares of all that are not told
+apart are the unattributed rest. Nothing is renormalised to 100 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.attribution.base import Scores
+from contrafact.core.errors import AttributionError
+from contrafact.core.results import Interval, SourceShare, Unattributed
+
+__all__ = ["ShareSettings", "Source", "shares_of"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A recording, work, artist, holder or collection.
+
+    Attributes:
+        parts: What part of each of its recordings' influence is its own, by
+            recording id; 1/2 where two artists share one.
+    """
+
+    id: str
+    name: str
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareSettings:
+    """How scores become shares.
+
+    Attributes:
+        confidence: Of the intervals.
+        floor_quantile: Quantile of a source's share on other songs that its
+            share on the query must exceed to be told apart.
+        n_resamples: Of the noise draws.
+        seed: Of the resampling.
+    """
+
+    confidence: float = 0.9
+    floor_quantile: float = 0.95
+    n_resamples: int = 400
+    seed: int = 0
+
+
+def shares_of(
+    scores: Scores,
+    sources: Sequence[Source],
+    *,
+    query: int = 0,
+    scale: float = 1.0,
+    learned: float | None = None,
+    settings: ShareSettings | None = None,
+) -> tuple[tuple[SourceShare, ...], Unattributed]:
+    """Return the shares of sources in one query, best first, and the rest.
+
+    Args:
+        scores: Of all recordings.
+        sources: Who gets a share; together they should cover every recording
+            once.
+        query: Row of `scores`.
+        scale: Turns scores into units of the query's loss.
+        learned: Untrained loss minus model loss, of the query.
+        settings: How.
+
+    Returns:
+        Every source that is told apart or not, with share 0 where its
+        influence is not positive or it is not told apart; and the rest.
+
+    References:
+        Owen, "The pigeonhole bootstrap", Annals of Applied Statistics, 2007,
+        for resampling query draws and training draws together.
+    """
+    s = settings or ShareSettings()
+    matrix = _membership(scores, sources)
+    point = scores.values[query].double().numpy() @ matrix
+    draws = _resampled(scores, query, s) @ matrix
+    share, drawn = _normalised(point), _normalised(draws)
+    floor, common = _on_other_songs(scores, matrix, s)
+    tail = (1 - s.confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    low, high = np.minimum(low, share), np.maximum(high, share)
+    is_told_apart = (low > floor) & (point > 0)
+    influence = np.quantile(draws, [tail, 1 - tail], axis=0) * scale
+    positive = np.clip(point, 0, None).sum() * scale
+    rows = [
+        SourceShare(
+            id=source.id,
+            name=source.name,
+            share=float(share[i]) if is_told_apart[i] else 0.0,
+            interval=Interval(
+                low=float(low[i]) if is_told_apart[i] else 0.0, high=float(high[i])
+            ),
+            influence=float(point[i] * scale),
+            influence_interval=Interval(
+                low=float(min(influence[0, i], point[i] * scale)),
+                high=float(max(influence[1, i], point[i] * scale)),
+            ),
+            of_learned=float(point[i] * scale / learned) if learned else None,
+            common=float(common[i] * positive),
+            n_recordings=len(source.parts),
+        )
+        for i, source in enumerate(sources)
+    ]
+    rows.sort(key=lambda row: (-row.share, -row.influence, row.id))
+    return tuple(rows), _rest(drawn, share, is_told_apart, tail)
+
+
+def _membership(scores: Scores, sources: Sequence[Source]) -> Array:
+    """Part of each recording that each source has, `(n_recording, n_source)`."""
+    place = {r: i for i, r in enumerate(scores.recording_ids)}
+    matrix = np.zeros((len(place), len(sources)))
+    for column, source in enumerate(sources):
+        for recording, part in source.parts.items():
+            if recording not in place:
+                raise AttributionError(
+                    f"Source {source.name!r} names recording {recording}, which "
+                    "the scores do not cover."
+                )
+            matrix[place[recording], column] = part
+    return matrix
+
+
+def _resampled(scores: Scores, query: int, settings: ShareSettings) -> Array:
+    """Scores under resampled noise draws, `(n_resamples, n_recording)`."""
+    if scores.replicates is None:
+        return scores.values[query : query + 1].double().numpy()
+    parts = scores.replicates[query].double().numpy()
+    rng = np.random.default_rng(settings.seed)
+    n_query_sets, n_train_sets, n_recordings = parts.shape
+
+    def weights(n_sets: int) -> Array:
+        counts = rng.multinomial(n_sets, [1 / n_sets] * n_sets, settings.n_resamples)
+        return counts / n_sets
+
+    pairs = weights(n_query_sets)[:, :, None] * weights(n_train_sets)[:, None, :]
+    return pairs.reshape(settings.n_resamples, -1) @ parts.reshape(-1, n_recordings)
+
+
+def _normalised(influence: Array) -> Array:
+    """Positive influence over the sum of positive influences, row by row."""
+    positive = np.clip(influence, 0, None)
+    total = positive.sum(-1, keepdims=True)
+    return np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
+
+
+def _on_other_songs(
+    scores: Scores, matrix: Array, settings: ShareSettings
+) -> tuple[Array, Array]:
+    """High quantile and mean of each source's share on songs not its own."""
+    if scores.panel is None:
+        return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
+    panel = scores.panel.double().numpy()
+    own = np.isnan(panel).astype(float) @ (matrix > 0) > 0
+    shares = _normalised(np.nan_to_num(panel) @ matrix)
+    shares[own] = np.nan
+    shares[:, np.isnan(shares).all(axis=0)] = 0.0
+    floor: Array = np.nanquantile(shares, settings.floor_quantile, axis=0)
+    common: Array = np.nanmean(shares, axis=0)
+    return floor, common
+
+
+def _rest(
+    drawn: Array, share: Array, is_told_apart: NDArray[np.bool_], tail: float
+) -> Unattributed:
+    """What is left after the sources that are told apart."""
+    if share.sum() == 0:
+        everything = Interval(low=1.0, high=1.0)
+        return Unattributed(share=1.0, interval=everything, n_sources=len(share))
+    rest = 1 - share[is_told_apart].sum()
+    drawn_rest = 1 - drawn[:, is_told_apart].sum(1)
+    low, high = np.quantile(drawn_rest, [tail, 1 - tail])
+    return Unattributed(
+        share=float(max(0.0, rest)),
+        interval=Interval(
+            low=float(max(0.0, min(low, rest))), high=float(min(1.0, max(high, rest)))
+        ),
+        n_sources=int((~is_told_apart).sum()),
+    )

@@ -1,0 +1,291 @@
+"""Attribution of a song: which recordings shaped it, and how much."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import torch
+
+from contrafact.attribution.base import AttributionTask, Estimator, Queries, Scores
+from contrafact.attribution.draws import losses_at
+from contrafact.attribution.estimators import ESTIMATORS
+from contrafact.attribution.estimators.index import IndexEstimator
+from contrafact.attribution.shares import shares_of
+from contrafact.catalog import Workspace, read_audio, read_tags, write_json
+from contrafact.catalog.atomic import write_bytes
+from contrafact.catalog.files import digest_file
+from contrafact.core.entities import Recording
+from contrafact.core.errors import ConfigError, QueryError
+from contrafact.core.results import (
+    Attribution,
+    Passage,
+    QueryInfo,
+    SourceKind,
+    attribution_to_json,
+)
+from contrafact.generators import Generator, LatentBatch
+from contrafact.generators.latents import LatentSet, cut_windows
+from contrafact.workflows import calibration
+from contrafact.workflows.index import encoding_of, index_dir, training_set
+from contrafact.workflows.latents import encode_file
+from contrafact.workflows.models import (
+    ModelRecord,
+    find_model,
+    open_model,
+    trained_on,
+)
+from contrafact.workflows.passages import find_passages
+from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.report import query_copy, write_report
+from contrafact.workflows.sources import artist_names, sources_of
+from contrafact.workflows.train import versions
+
+__all__ = ["Asked", "ask", "attribute", "measure", "scores_of"]
+
+_N_LOSS_DRAWS = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Asked:
+    """A song, ready to be explained: the model, its corpus, the query.
+
+    Attributes:
+        queries: The song's windows; a song longer than the model's window
+            has several.
+        lengths: Length of each window in tokens.
+    """
+
+    record: ModelRecord
+    generator: Generator
+    data: LatentSet
+    recordings: list[Recording]
+    audio: Path
+    prompt: str
+    tags: Mapping[str, str]
+    queries: Queries
+    lengths: tuple[int, ...]
+
+    @property
+    def task(self) -> AttributionTask:
+        """What is attributed."""
+        return AttributionTask(self.generator, self.data)
+
+    @property
+    def weights(self) -> torch.Tensor:
+        """Part of the song that each window is, `(n_window,)`."""
+        return torch.tensor(self.lengths) / sum(self.lengths)
+
+
+def ask(
+    workspace: Workspace,
+    audio: Path,
+    *,
+    model: str,
+    prompt: str | None = None,
+    progress: Progress = silent,
+) -> Asked:
+    """Read a song and everything needed to explain it.
+
+    Raises:
+        AudioError: If the song cannot be read.
+        QueryError: If it is shorter than one latent token.
+        UnknownModelError: If there is no such model.
+        IndexMismatchError: If the catalog is not what the model learned.
+    """
+    torch.set_num_threads(1)
+    sound = read_audio(audio)
+    record = find_model(workspace, model)
+    generator = open_model(record)
+    encoding = encoding_of(generator)
+    if sound.duration_s < encoding.token_s:
+        raise QueryError(
+            f"{audio} lasts {sound.duration_s * 1000:.0f} ms, less than one latent "
+            f"token ({encoding.token_s * 1000:.0f} ms); there is nothing to attribute."
+        )
+    tags = read_tags(audio)
+    text = tags.get("contrafact_prompt", "") if prompt is None else prompt
+    latents = encode_file(audio, encoding, duration_s=sound.duration_s)
+    windows = [part for _, part in cut_windows(latents, max_tokens=generator.max_tokens)]
+    return Asked(
+        record=record,
+        generator=generator,
+        data=training_set(workspace, record, generator, progress),
+        recordings=trained_on(workspace, record),
+        audio=audio,
+        prompt=text,
+        tags=tags,
+        queries=Queries(LatentBatch.stack(windows), (text,) * len(windows)),
+        lengths=tuple(int(part.shape[-1]) for part in windows),
+    )
+
+
+def attribute(
+    workspace: Workspace,
+    audio: Path,
+    *,
+    model: str,
+    estimator: str = "index",
+    by: str = "artist",
+    prompt: str | None = None,
+    report: Path | None = None,
+    progress: Progress = silent,
+    command: str = "",
+) -> Attribution:
+    """Say which recordings shaped a song, how much, and how sure that is.
+
+    Args:
+        workspace: Where model, catalog and index are.
+        audio: The song.
+        model: Name of the model that made it.
+        estimator: Name of the method.
+        by: The kind of source that gets the shares.
+        prompt: What the song was made from; its tags are read if None.
+        report: Where to write an HTML report, if anywhere.
+        progress: Told about every part.
+        command: What the user typed, for the report.
+
+    Raises:
+        ConfigError: If there is no such estimator or kind of source.
+        NotFittedError: If the index was not built.
+        QueryError: If the song cannot be attributed.
+    """
+    if by not in get_args(SourceKind):
+        raise ConfigError(f"No kind of source {by!r}; there are {get_args(SourceKind)}.")
+    asked = ask(workspace, audio, model=model, prompt=prompt, progress=progress)
+    started = time.monotonic()
+    method = _ready(workspace, asked, estimator, progress)
+    progress("attributing", 0, 1)
+    scores = scores_of(method, asked)
+    result = _assembled(workspace, asked, method, scores, by=cast(SourceKind, by))
+    progress("attributing", 1, 1)
+    result = replace(result, command=command, elapsed_s=time.monotonic() - started)
+    folder = workspace.attributions_dir / result.attribution_id
+    write_bytes(query_copy(workspace, result), audio.read_bytes())
+    write_json(folder / "attribution.json", attribution_to_json(result))
+    if report is not None:
+        write_report(workspace, result, None, report)
+    return result
+
+
+def _ready(
+    workspace: Workspace, asked: Asked, name: str, progress: Progress
+) -> Estimator:
+    if name not in ESTIMATORS:
+        raise ConfigError(f"No estimator {name!r}; there are {', '.join(ESTIMATORS)}.")
+    method = ESTIMATORS[name]()
+    if isinstance(method, IndexEstimator):
+        return method.open(asked.task, index_dir(workspace, asked.record))
+    folder = workspace.cache_dir / name / asked.record.digest[:12]
+    return method.fit(asked.task, folder, progress=stage_progress(progress, name))
+
+
+def scores_of(method: Estimator, asked: Asked) -> Scores:
+    """Return the scores of the whole song, its windows weighed by length."""
+    found = method.score(asked.queries)
+    weight = asked.weights
+    replicates = found.replicates
+    if replicates is not None:
+        replicates = torch.einsum("q,qabn->abn", weight, replicates)[None]
+    return Scores(
+        values=(weight @ found.values)[None],
+        recording_ids=found.recording_ids,
+        replicates=replicates,
+        panel=found.panel,
+    )
+
+
+def measure(generator: Generator, asked: Asked) -> torch.Tensor:
+    """Return the song's loss at each of the shared draws, `(n_draws,)`."""
+    draws = asked.task.draws(_N_LOSS_DRAWS)
+    conditioning = generator.condition(asked.queries.prompts, n_tokens=asked.lengths)
+    losses = losses_at(generator, asked.queries.batch, conditioning, draws)
+    return asked.weights @ losses
+
+
+def _assembled(
+    workspace: Workspace,
+    asked: Asked,
+    method: Estimator,
+    scores: Scores,
+    *,
+    by: SourceKind,
+) -> Attribution:
+    info = _query_info(asked)
+    is_influence = method.name in {"index", "unlearning"}
+    scale = calibration.scale_of(asked.record, method) if is_influence else None
+    untrained = info.untrained_loss
+    learned = untrained - info.loss if scale and untrained else None
+    tables, rests = {}, {}
+    for kind, sources in sources_of(workspace, asked.recordings).items():
+        tables[kind], rests[kind] = shares_of(
+            scores, sources, scale=scale or 1.0, learned=learned
+        )
+    passages: tuple[Passage, ...] = ()
+    if isinstance(method, IndexEstimator):
+        names = artist_names(workspace, asked.recordings)
+        passages = find_passages(asked, method, tables["recording"], names)
+    return Attribution(
+        attribution_id=_identity(asked, method, info),
+        query=info,
+        model_id=asked.record.id,
+        model_digest=asked.record.digest,
+        corpus_digest=asked.data.digest,
+        n_recordings=len(asked.data.recording_ids),
+        estimator=method.name,
+        settings=method.settings,
+        by=by,
+        tables=tables,
+        unattributed=rests,
+        passages=passages,
+        is_calibrated=scale is not None,
+        provenance=_provenance(asked, method),
+        command="",
+        elapsed_s=0.0,
+    )
+
+
+def _query_info(asked: Asked) -> QueryInfo:
+    loss = float(measure(asked.generator, asked).mean())
+    untrained = None
+    if hasattr(asked.generator, "untrained"):
+        with asked.generator.untrained(asked.record.seed):
+            untrained = float(measure(asked.generator, asked).mean())
+    return QueryInfo(
+        file=asked.audio.name,
+        digest=digest_file(asked.audio),
+        duration_s=sum(asked.lengths) / asked.generator.token_rate_hz,
+        prompt=asked.prompt,
+        loss=loss,
+        untrained_loss=untrained,
+    )
+
+
+def _identity(asked: Asked, method: Estimator, info: QueryInfo) -> str:
+    facts: Any = (
+        info.digest,
+        info.prompt,
+        asked.record.digest,
+        method.name,
+        sorted(method.settings.items(), key=str),
+    )
+    return "A-" + hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+def _provenance(asked: Asked, method: Estimator) -> dict[str, str]:
+    found = {
+        "query digest": digest_file(asked.audio),
+        "model digest": asked.record.digest,
+        "corpus digest": asked.data.digest,
+        "model recipe": asked.record.recipe,
+        "training seed": str(asked.record.seed),
+        "noise seed": str(asked.task.seed),
+        **{f"{name} version": text for name, text in versions().items()},
+    }
+    if isinstance(method, IndexEstimator):
+        found["index digest"] = method.digest()
+    return found

@@ -1,0 +1,154 @@
+"""Building the gradient index of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contrafact.attribution.base import AttributionTask
+from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+from contrafact.attribution.store import read_manifest
+from contrafact.catalog import Workspace, write_json
+from contrafact.core.errors import IndexMismatchError
+from contrafact.generators import Generator
+from contrafact.generators.latents import LatentSet
+from contrafact.workflows.latents import Encoding, corpus_latents
+from contrafact.workflows.models import (
+    ModelRecord,
+    find_model,
+    open_model,
+    trained_on,
+)
+from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.train import exclusive
+
+__all__ = [
+    "IndexRecord",
+    "build_index",
+    "encoding_of",
+    "find_indexes",
+    "index_dir",
+    "training_set",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRecord:
+    """An index and what it was built for."""
+
+    id: str
+    model_id: str
+    model_digest: str
+    corpus_digest: str
+    n_recordings: int
+    n_windows: int
+    bytes_total: int
+    settings: Mapping[str, Any]
+    digest: str
+    directory: Path
+
+
+def build_index(
+    workspace: Workspace, *, model: str, progress: Progress = silent
+) -> IndexRecord:
+    """Build the gradient index of a model, or finish one that was begun.
+
+    Args:
+        workspace: Where model and catalog are.
+        model: Name of the model.
+        progress: Told after every part.
+
+    Raises:
+        IndexMismatchError: If the catalog no longer holds what the model was
+            trained on.
+        WorkspaceLockedError: If another process builds this index.
+    """
+    torch.set_num_threads(1)
+    record = find_model(workspace, model)
+    generator = open_model(record)
+    data = training_set(workspace, record, generator, progress)
+    task = AttributionTask(generator, data)
+    directory = index_dir(workspace, record)
+    with exclusive(directory):
+        estimator = IndexEstimator(IndexSettings())
+        estimator.fit(task, directory, progress=stage_progress(progress, "indexing"))
+        facts = {
+            "digest": estimator.digest(),
+            "model_id": record.id,
+            "n_recordings": len(data.recording_ids),
+            "n_windows": len(data),
+        }
+        write_json(directory / "record.json", facts)
+    return _read(directory)
+
+
+def index_dir(workspace: Workspace, record: ModelRecord) -> Path:
+    """Return where the index of a model is kept."""
+    return workspace.indexes_dir / f"{record.id}-{record.digest[:12]}"
+
+
+def find_indexes(workspace: Workspace) -> list[IndexRecord]:
+    """Return the finished indexes of a workspace."""
+    found = sorted(workspace.indexes_dir.glob("*/record.json"))
+    return [_read(path.parent) for path in found]
+
+
+def encoding_of(generator: Generator) -> Encoding:
+    """Return the codec of a generator, in a form for whole files."""
+    codec = generator.config()["codec"] if hasattr(generator, "config") else {}
+
+    def encode(audio: torch.Tensor) -> torch.Tensor:
+        return generator.encode(audio.expand(-1, generator.n_channels, -1))
+
+    return Encoding(
+        encode,
+        sample_rate=generator.sample_rate,
+        samples_per_token=round(generator.sample_rate / generator.token_rate_hz),
+        key=codec.get("digest", generator.digest),
+    )
+
+
+def training_set(
+    workspace: Workspace, record: ModelRecord, generator: Generator, progress: Progress
+) -> LatentSet:
+    """Return what a model was trained on, as latents.
+
+    Raises:
+        IndexMismatchError: If the catalog no longer holds it, or holds it
+            with other captions.
+    """
+    data = corpus_latents(
+        workspace,
+        trained_on(workspace, record),
+        encoding_of(generator),
+        max_tokens=generator.max_tokens,
+        tell=stage_progress(progress, "encoding"),
+    )
+    if record.n_left_out == 0 and data.digest != record.corpus_digest:
+        raise IndexMismatchError(
+            f"Model {record.id} was trained on another corpus "
+            f"({record.corpus_digest[:12]}) than the catalog holds now "
+            f"({data.digest[:12]}): captions or audio changed. Train again."
+        )
+    return data
+
+
+def _read(directory: Path) -> IndexRecord:
+    manifest = read_manifest(directory) or {}
+    facts = read_manifest(directory, "record.json") or {}
+    return IndexRecord(
+        id=directory.name,
+        model_id=facts["model_id"],
+        model_digest=manifest["model"],
+        corpus_digest=manifest["corpus"],
+        n_recordings=facts["n_recordings"],
+        n_windows=facts["n_windows"],
+        bytes_total=sum(p.stat().st_size for p in directory.iterdir() if p.is_file()),
+        settings=manifest["settings"],
+        digest=facts["digest"],
+        directory=directory,
+    )

@@ -1,0 +1,132 @@
+"""The models of a workspace, and the one that comes with contrafact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contrafact.catalog import Workspace
+from contrafact.core.entities import Recording
+from contrafact.core.errors import IndexMismatchError, UnknownModelError
+from contrafact.generators import Generator, load_generator
+
+__all__ = [
+    "MANIFEST",
+    "SHIPPED",
+    "ModelRecord",
+    "find_model",
+    "list_models",
+    "open_model",
+    "trained_on",
+]
+
+MANIFEST = "manifest.json"
+SHIPPED = Path(__file__).parents[1] / "generators" / "studio" / "weights" / "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """A model and how it came to be.
+
+    Attributes:
+        id: Its name in the workspace.
+        digest: SHA-256 over its configuration and weights.
+        kind: The generator's kind.
+        recipe: What it was trained by; "" if not trained here.
+        corpus_digest: Of what it was trained on; "" if unknown.
+        recording_ids: Recordings it was trained on.
+        n_left_out: Recordings of the corpus that it was never shown.
+        seed: Of its training.
+        final_loss: Mean loss of the last steps; None if not trained here.
+    """
+
+    id: str
+    digest: str
+    kind: str
+    recipe: str
+    corpus_digest: str
+    recording_ids: tuple[str, ...]
+    n_left_out: int
+    n_steps: int
+    seed: int
+    final_loss: float | None
+    directory: Path
+
+    @property
+    def n_recordings(self) -> int:
+        """How many recordings it was trained on."""
+        return len(self.recording_ids)
+
+
+def list_models(workspace: Workspace) -> list[ModelRecord]:
+    """Return the models of a workspace, by name."""
+    folders = sorted(p.parent for p in workspace.models_dir.glob(f"*/{MANIFEST}"))
+    return [_read(folder) for folder in folders]
+
+
+def find_model(workspace: Workspace, name: str) -> ModelRecord:
+    """Return the model of this name, in the workspace or shipped.
+
+    Raises:
+        UnknownModelError: If there is none.
+    """
+    folder = workspace.models_dir / name
+    if Path(name).name != name or not (folder / MANIFEST).exists():
+        if name == SHIPPED.name and (SHIPPED / MANIFEST).exists():
+            return _read(SHIPPED)
+        names = [model.id for model in list_models(workspace)]
+        raise UnknownModelError(
+            f"No model {name!r} in {workspace.root}; there "
+            f"{'is ' + ', '.join(names) if names else 'is none'}. "
+            "Train one with `contrafact train`."
+        )
+    return _read(folder)
+
+
+def open_model(record: ModelRecord) -> Generator:
+    """Load a model.
+
+    Raises:
+        GeneratorError: If its files are incomplete, damaged or unsafe.
+    """
+    return load_generator(record.directory)
+
+
+def trained_on(workspace: Workspace, record: ModelRecord) -> list[Recording]:
+    """Return the recordings that a model was trained on, in training order.
+
+    Raises:
+        IndexMismatchError: If the catalog no longer holds them all.
+    """
+    with workspace.catalog() as catalog:
+        known = {r.id: r for r in catalog.recordings()}
+    missing = [i for i in record.recording_ids if i not in known]
+    if missing or not record.recording_ids:
+        raise IndexMismatchError(
+            f"Model {record.id} was trained on {record.n_recordings} recordings, of "
+            f"which this catalog lacks {len(missing)}"
+            f"{' (' + missing[0] + ', ...)' if missing else ''}; attribution needs "
+            "the corpus it was trained on. Ingest it again, or choose another model."
+        )
+    wanted: Sequence[str] = record.recording_ids
+    return [known[i] for i in wanted]  # type: ignore[index]
+
+
+def _read(folder: Path) -> ModelRecord:
+    facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return ModelRecord(
+        id=folder.name,
+        digest=facts["model"],
+        kind=facts["kind"],
+        recipe=facts["recipe"],
+        corpus_digest=facts["corpus"],
+        recording_ids=tuple(facts["recordings"]),
+        n_left_out=len(facts["left_out"]),
+        n_steps=facts["training"]["n_steps"],
+        seed=facts["seed"],
+        final_loss=facts["final_loss"],
+        directory=folder,
+    )

@@ -1,0 +1,245 @@
+"""Checking an attribution by training again without what it named."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from contrafact.attribution.estimators.similarity import SimilarityEstimator
+from contrafact.catalog import Workspace, write_audio, write_json
+from contrafact.core.errors import ConfigError, QueryError
+from contrafact.core.results import (
+    Attribution,
+    Interval,
+    Removal,
+    Verification,
+    attribution_from_json,
+    verification_to_json,
+)
+from contrafact.generators import load_generator
+from contrafact.workflows import calibration
+from contrafact.workflows.attribute import Asked, ask, measure, scores_of
+from contrafact.workflows.generate import SamplingSettings, sample_audio
+from contrafact.workflows.progress import Progress, silent
+from contrafact.workflows.recipes import find_recipe
+from contrafact.workflows.report import query_copy, write_report
+from contrafact.workflows.retraining import Retraining, retrain
+
+__all__ = ["default_k", "find_attribution", "random_recordings", "verify"]
+
+Kind = Literal["named", "similar", "random"]
+_N_WORKERS = 2
+
+
+def default_k(n_recordings: int) -> int:
+    """Return how many recordings are left out: a sixteenth, at least one."""
+    return max(1, n_recordings // 16)
+
+
+def random_recordings(ids: Sequence[str], k: int, *, seed: int) -> list[str]:
+    """Return `k` recordings drawn at random, the same for the same seed."""
+    return random.Random(seed).sample(sorted(ids), k)
+
+
+def find_attribution(workspace: Workspace, attribution_id: str) -> Attribution:
+    """Return a kept attribution; a unique beginning of its id is enough.
+
+    Raises:
+        QueryError: If there is none, or several.
+    """
+    folders = [
+        p.parent
+        for p in workspace.attributions_dir.glob("*/attribution.json")
+        if attribution_id and p.parent.name.startswith(attribution_id)
+    ]
+    if len(folders) != 1:
+        raise QueryError(
+            f"{len(folders)} attributions in {workspace.root} begin with "
+            f"{attribution_id!r}; `contrafact attribute` prints the id to give."
+        )
+    return attribution_from_json(
+        json.loads((folders[0] / "attribution.json").read_text())
+    )
+
+
+def verify(
+    workspace: Workspace,
+    attribution_id: str,
+    *,
+    k: int | None = None,
+    report: Path | None = None,
+    progress: Progress = silent,
+) -> Verification:
+    """Train again without the named recordings, and without two controls.
+
+    The controls are the `k` recordings most similar in sound and `k` random
+    ones; all three models have the full model's seed, batches and noise.
+
+    Args:
+        workspace: Where the attribution is.
+        attribution_id: Which.
+        k: How many recordings to leave out; a sixteenth if None.
+        report: Where to write the report again, if anywhere.
+        progress: Told about every step.
+
+    Raises:
+        QueryError: If there is no such attribution.
+        ConfigError: If `k` is out of range, or the model was not trained here.
+    """
+    started = time.monotonic()
+    attribution = find_attribution(workspace, attribution_id)
+    asked = ask(
+        workspace,
+        query_copy(workspace, attribution),
+        model=attribution.model_id,
+        prompt=attribution.query.prompt,
+        progress=progress,
+    )
+    sets = _left_out(workspace, asked, attribution, k)
+    models = _retrained(workspace, asked, sets, progress)
+    result = _compared(workspace, asked, attribution, models)
+    result = replace(result, elapsed_s=time.monotonic() - started)
+    folder = query_copy(workspace, attribution).parent
+    write_json(folder / "verification.json", verification_to_json(result))
+    if report is not None:
+        write_report(workspace, attribution, result, report)
+    return result
+
+
+def _left_out(
+    workspace: Workspace, asked: Asked, attribution: Attribution, k: int | None
+) -> dict[Kind, tuple[str, ...]]:
+    """The recordings that each retraining does without."""
+    ids = asked.data.recording_ids
+    count = default_k(len(ids)) if k is None else k
+    if not 1 <= count < len(ids):
+        raise ConfigError(
+            f"Can leave out 1 to {len(ids) - 1} recordings; got k = {count}."
+        )
+    best = sorted(attribution.tables["recording"], key=lambda s: (-s.influence, s.id))
+    folder = workspace.cache_dir / "similarity" / asked.record.digest[:12]
+    similar = SimilarityEstimator().fit(asked.task, folder, progress=lambda *_: None)
+    alike = scores_of(similar, asked).values[0].argsort(descending=True, stable=True)
+    return {
+        "named": tuple(s.id for s in best[:count]),
+        "similar": tuple(ids[int(i)] for i in alike[:count]),
+        "random": tuple(random_recordings(ids, count, seed=asked.record.seed)),
+    }
+
+
+def _retrained(
+    workspace: Workspace,
+    asked: Asked,
+    sets: dict[Kind, tuple[str, ...]],
+    progress: Progress,
+) -> dict[Kind, Retraining]:
+    if not asked.record.recipe:
+        raise ConfigError(
+            f"Model {asked.record.id} was not trained here; it cannot be trained again."
+        )
+    recipe = find_recipe(asked.record.recipe)
+    models = {
+        kind: Retraining.of(
+            workspace, asked.data, recipe, seed=asked.record.seed, left_out=left_out
+        )
+        for kind, left_out in sets.items()
+    }
+    retrain(list(models.values()), n_workers=_N_WORKERS, progress=progress)
+    return models
+
+
+def _compared(
+    workspace: Workspace,
+    asked: Asked,
+    attribution: Attribution,
+    models: dict[Kind, Retraining],
+) -> Verification:
+    before = measure(asked.generator, asked)
+    removals = []
+    for kind, model in models.items():
+        generator = load_generator(model.folder)
+        after = measure(generator, asked)
+        rise, interval = _rise(after - before, asked.task.n_strata)
+        removal = Removal(
+            kind=kind,
+            recording_ids=model.left_out,
+            loss=float(after.mean()),
+            rise=rise,
+            rise_interval=interval,
+            regenerated=_regenerated(workspace, asked, attribution, kind, model),
+        )
+        removals.append(removal)
+        _learn(asked, attribution, removal)
+    return Verification(
+        attribution_id=attribution.attribution_id,
+        k=len(removals[0].recording_ids),
+        loss=float(before.mean()),
+        removals=tuple(removals),
+        n_draws=len(before),
+        seed=asked.record.seed,
+        elapsed_s=0.0,
+    )
+
+
+def _rise(differences: Tensor, n_strata: int) -> tuple[float, Interval]:
+    """Mean rise and its 90 % t-interval over sets of stratified draws."""
+    sets = differences.double().reshape(-1, n_strata).mean(1)
+    mean = float(sets.mean())
+    error = float(sets.std()) / math.sqrt(len(sets))
+    half = float(stats.t.ppf(0.95, len(sets) - 1)) * error
+    return mean, Interval(low=mean - half, high=mean + half)
+
+
+def _learn(asked: Asked, attribution: Attribution, removal: Removal) -> None:
+    """Keep predicted and measured rise, for the scale of later attributions."""
+    scores = {s.id: s.influence for s in attribution.tables["recording"]}
+    if attribution.is_calibrated or attribution.estimator not in {
+        "index",
+        "unlearning",
+    }:
+        return
+    calibration.add_measurement(
+        asked.record,
+        (attribution.estimator, attribution.settings),
+        name=f"{attribution.attribution_id}/{removal.kind}",
+        predicted=sum(scores[i] for i in removal.recording_ids),
+        measured=removal.rise,
+    )
+
+
+def _regenerated(
+    workspace: Workspace,
+    asked: Asked,
+    attribution: Attribution,
+    kind: Kind,
+    model: Retraining,
+) -> str | None:
+    """Sample the song again from its prompt and seed; return the file's name."""
+    tags = asked.tags
+    if "contrafact_seed" not in tags:
+        return None
+    settings = SamplingSettings(
+        seed=int(tags["contrafact_seed"]),
+        n_steps=int(tags.get("contrafact_steps", 40)),
+        guidance=float(tags.get("contrafact_guidance", 2.0)),
+    )
+    generator = load_generator(model.folder)
+    samples = sample_audio(
+        generator,
+        asked.prompt,
+        seconds=attribution.query.duration_s,
+        settings=settings,
+    )
+    song = query_copy(workspace, attribution).with_name(f"without-{kind}.flac")
+    write_audio(song, torch.as_tensor(samples).numpy(), generator.sample_rate)
+    return song.name
