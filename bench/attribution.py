@@ -16,18 +16,19 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import Bench, rate, say, write_result
 
+from common import Bench, rate, say, write_result
 from contrafact.attribution.base import Estimator, Queries, Scores
 from contrafact.attribution.estimators import ESTIMATORS
 from contrafact.attribution.estimators.index import IndexEstimator
+from contrafact.generators.studio.training import Trainer
 from contrafact.workflows.index import index_dir
 from contrafact.workflows.recipes import find_recipe
-from contrafact.generators.studio.training import Trainer
 
 
 def first_sources(scores: Scores, owner: dict[str, str]) -> list[str]:
@@ -69,9 +70,7 @@ def log_mel(bench: Bench, latents: torch.Tensor) -> np.ndarray:
             audio, 1024, 512, window=torch.hann_window(1024), return_complex=True
         ).abs()
         edges = np.unique(np.geomspace(2, 512, 41).astype(int))
-        bands = torch.stack(
-            [power[a:b].mean(0) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-        )
+        bands = torch.stack([power[a:b].mean(0) for a, b in pairwise(edges)])
         logs = (bands + 1e-4).log()
         spectra.append(torch.cat([logs.mean(1), logs.std(1)]).numpy())
     return np.array(spectra)
@@ -144,7 +143,9 @@ def self_influence(bench: Bench, count: int) -> dict[str, object]:
     step = max(1, len(bench.data) // count)
     rows = list(range(0, len(bench.data), step))[:count]
     captions = tuple(bench.data.windows[r].caption for r in rows)
-    scores = ready(bench, "index", Path()).score(Queries(bench.data.batch(rows), captions))
+    scores = ready(bench, "index", Path()).score(
+        Queries(bench.data.batch(rows), captions)
+    )
     ids = [bench.data.windows[r].recording_id for r in rows]
     best = [scores.recording_ids[int(i)] for i in scores.values.argmax(1)]
     return rate([a == b for a, b in zip(ids, best, strict=True)])

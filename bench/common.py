@@ -65,12 +65,18 @@ class Bench:
         artists = sorted(set(self.artist.values()))
         return [
             rng.choice(
-                [r for r in self.recordings if self.artist[r.id] == artists[i % len(artists)]]
+                [
+                    r
+                    for r in self.recordings
+                    if self.artist[r.id] == artists[i % len(artists)]
+                ]
             )
             for i in range(count)
         ]
 
-    def songs(self, captions: Sequence[str], *, seed: int, n_tokens: int = 64) -> Queries:
+    def songs(
+        self, captions: Sequence[str], *, seed: int, n_tokens: int = 64
+    ) -> Queries:
         """Generate songs, as their audio encoded again: what a user would ask."""
         batch = self.generator.sample(
             list(captions), n_tokens=[n_tokens] * len(captions), seed=seed, **SAMPLING
@@ -78,7 +84,8 @@ class Bench:
         audio = self.generator.decode(batch.latents)
         peak = audio.abs().amax((1, 2), keepdim=True).clamp_min(1.0)
         return Queries(
-            LatentBatch(self.generator.encode(audio / peak), batch.mask), tuple(captions)
+            LatentBatch(self.generator.encode(audio / peak), batch.mask),
+            tuple(captions),
         )
 
 

@@ -14,7 +14,6 @@ import argparse
 from pathlib import Path
 
 from common import Bench, mean_interval, say, write_result
-
 from contrafact.workflows.attribute import attribute
 from contrafact.workflows.generate import generate
 from contrafact.workflows.verify import verify

@@ -100,8 +100,46 @@ def make_stable_audio(directory: Path) -> None:
     pipeline.save_pretrained(directory, safe_serialization=True)
 
 
+def make_studio(directory: Path) -> None:
+    """Write a tiny untrained studio model, exact in float32."""
+    from contrafact.generators.studio import (
+        CodecConfig,
+        NetworkConfig,
+        SpectralCodec,
+        StudioGenerator,
+    )
+    from contrafact.generators.studio.text import Vocabulary
+    from contrafact.generators.studio.training import new_network
+
+    torch.manual_seed(0)
+    codec = CodecConfig(
+        sample_rate=800,
+        n_fft=16,
+        frames_per_token=2,
+        latent_channels=4,
+        width=8,
+        n_blocks=1,
+        n_phase_iterations=2,
+    )
+    network = new_network(
+        NetworkConfig(
+            latent_channels=4,
+            max_tokens=12,
+            n_layers=2,
+            n_heads=2,
+            head_width=8,
+            n_text=6,
+        ),
+        Vocabulary(["fiddle", "piano", "reel"]),
+        seed=0,
+    )
+    model = StudioGenerator(network, SpectralCodec(codec), is_fast=False)
+    model.save(directory)
+
+
 MODEL_MAKERS: dict[str, Callable[[Path], None]] = {
     "stable_audio": make_stable_audio,
+    "studio": make_studio,
 }
 
 

@@ -206,7 +206,7 @@ def _eigenvectors(matrix: Tensor) -> Tensor:
     # A sign of its own for each vector, so that the same input gives the same.
     largest = vectors.abs().argmax(dim=0)
     signs = vectors[largest, torch.arange(vectors.shape[1])].sign()
-    return (vectors * signs).to(matrix.dtype)
+    return (vectors * signs).to(matrix.dtype).contiguous()
 
 
 def _precise(tensor: Tensor) -> Tensor:

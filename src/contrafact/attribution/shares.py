@@ -148,14 +148,19 @@ def _resampled(scores: Scores, query: int, settings: ShareSettings) -> Array:
         return counts / n_sets
 
     pairs = weights(n_query_sets)[:, :, None] * weights(n_train_sets)[:, None, :]
-    return pairs.reshape(settings.n_resamples, -1) @ parts.reshape(-1, n_recordings)
+    resampled: Array = pairs.reshape(settings.n_resamples, -1) @ parts.reshape(
+        -1, n_recordings
+    )
+    return resampled
 
 
 def _normalised(influence: Array) -> Array:
     """Positive influence over the sum of positive influences, row by row."""
     positive = np.clip(influence, 0, None)
     total = positive.sum(-1, keepdims=True)
-    return np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
+    shares = np.zeros_like(positive)
+    np.divide(positive, total, out=shares, where=total > 0)
+    return shares
 
 
 def _on_other_songs(

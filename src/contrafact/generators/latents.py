@@ -46,6 +46,10 @@ class LatentSet:
     Attributes:
         windows: What each row is.
         latents: One `(latent_channel, n_tokens)` float32 tensor a row.
+
+    Raises:
+        TrainingError: If rows and windows do not go together, or the rows
+            not with each other.
     """
 
     windows: tuple[LatentWindow, ...]
@@ -57,6 +61,14 @@ class LatentSet:
             raise TrainingError(
                 f"A latent set needs one latent per window and at least one window; "
                 f"found {len(self.windows)} windows and {len(self.latents)} latents."
+            )
+        if {row.ndim for row in self.latents} != {2} or (
+            len({row.shape[0] for row in self.latents}) != 1
+        ):
+            shapes = sorted({tuple(row.shape) for row in self.latents})
+            raise TrainingError(
+                "The latents of a set need two axes and equal channels; found shapes "
+                f"{shapes!s:.60}. Encode all of them with one codec."
             )
 
     def __len__(self) -> int:
@@ -73,7 +85,7 @@ class LatentSet:
         """SHA-256 over windows and latents."""
         state = hashlib.sha256()
         for window, latent in zip(self.windows, self.latents, strict=True):
-            state.update(repr(window).encode())
+            state.update(f"{window!r}:{tuple(latent.shape)};".encode())
             state.update(np.ascontiguousarray(latent.numpy()).tobytes())
         return Digest(state.hexdigest())
 
@@ -86,7 +98,11 @@ class LatentSet:
         return [int(self.latents[row].shape[-1]) for row in rows]
 
     def without(self, recording_ids: Iterable[str]) -> LatentSet:
-        """Return the set without any window of these recordings."""
+        """Return the set without any window of these recordings.
+
+        Raises:
+            TrainingError: If nothing is left.
+        """
         gone = set(recording_ids)
         kept = [i for i, w in enumerate(self.windows) if w.recording_id not in gone]
         return LatentSet(
@@ -104,11 +120,19 @@ def cut_windows(latents: Tensor, *, max_tokens: int) -> list[tuple[int, Tensor]]
     Returns:
         Pairs of first token and latents, in order; they cover every token once.
 
+    Raises:
+        TrainingError: If there is no token, or a window could hold none.
+
     Example:
         >>> [part.shape[-1] for _, part in cut_windows(torch.ones(4, 10), max_tokens=4)]
         [4, 3, 3]
     """
     total = latents.shape[-1]
+    if total < 1 or max_tokens < 1:
+        raise TrainingError(
+            f"Cannot cut {total} tokens into windows of {max_tokens}. Both must be at "
+            "least 1."
+        )
     n_windows = -(-total // max_tokens)
     parts = torch.tensor_split(latents, n_windows, dim=-1)
     starts = np.cumsum([0, *[part.shape[-1] for part in parts[:-1]]])

@@ -110,7 +110,9 @@ def ask(
     tags = read_tags(audio)
     text = tags.get("contrafact_prompt", "") if prompt is None else prompt
     latents = encode_file(audio, encoding, duration_s=sound.duration_s)
-    windows = [part for _, part in cut_windows(latents, max_tokens=generator.max_tokens)]
+    windows = [
+        part for _, part in cut_windows(latents, max_tokens=generator.max_tokens)
+    ]
     return Asked(
         record=record,
         generator=generator,
@@ -124,7 +126,7 @@ def ask(
     )
 
 
-def attribute(
+def attribute(  # noqa: PLR0913 - options of a command
     workspace: Workspace,
     audio: Path,
     *,
@@ -155,7 +157,9 @@ def attribute(
         QueryError: If the song cannot be attributed.
     """
     if by not in get_args(SourceKind):
-        raise ConfigError(f"No kind of source {by!r}; there are {get_args(SourceKind)}.")
+        raise ConfigError(
+            f"No kind of source {by!r}; there are {get_args(SourceKind)}."
+        )
     asked = ask(workspace, audio, model=model, prompt=prompt, progress=progress)
     started = time.monotonic()
     method = _ready(workspace, asked, estimator, progress)

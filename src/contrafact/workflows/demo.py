@@ -24,7 +24,7 @@ __all__ = ["DemoResult", "run_demo"]
 
 _RECIPE = "quick"
 _PROMPTS = {
-    "scores": "rag in c major for honky-tonk piano, duple time, fast, "
+    "scores": "rag in a flat major for honky-tonk piano, duple time, moderate, "
     "in the style of joplin (honky-tonk piano)",
 }
 
@@ -102,7 +102,7 @@ def _train_with_control(
         data=data, recipe=chosen, seed=seed, left_out=(),
     )  # fmt: skip
     control = Retraining.of(workspace, data, chosen, seed=seed, left_out=left_out)
-    retrain([model, control], n_workers=2, progress=progress)
+    retrain([model, control], n_workers=2, progress=progress, stage="training")
     train(workspace, recipe=recipe, seed=seed, progress=progress)
 
 
@@ -117,6 +117,4 @@ def _prompt_for(workspace: Workspace, corpus: str) -> str:
 def _answer(
     workspace: Workspace, song: Path, model: str, command: str, progress: Progress
 ) -> Attribution:
-    return attribute(
-        workspace, song, model=model, command=command, progress=progress
-    )
+    return attribute(workspace, song, model=model, command=command, progress=progress)

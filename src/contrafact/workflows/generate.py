@@ -42,7 +42,7 @@ class GeneratedSong:
     model_digest: str
 
 
-def generate(
+def generate(  # noqa: PLR0913 - options of a command
     workspace: Workspace,
     prompt: str,
     *,

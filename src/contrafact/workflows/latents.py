@@ -54,7 +54,8 @@ def encode_file(path: Path, encoding: Encoding, *, duration_s: float) -> Tensor:
     Silence is added to a recording shorter than one token.
     """
     piece_s = _PIECE_TOKENS * encoding.token_s
-    parts, start_s = [], 0.0
+    parts: list[Tensor] = []
+    start_s = 0.0
     while start_s < duration_s or not parts:
         audio = read_audio(
             path, sample_rate=encoding.sample_rate, start_s=start_s, duration_s=piece_s

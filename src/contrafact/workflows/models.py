@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contrafact.catalog import Workspace
 from contrafact.core.entities import Recording
-from contrafact.core.errors import IndexMismatchError, UnknownModelError
+from contrafact.core.errors import IndexMismatchError, ModelFormatError, UnknownModelError
+from contrafact.core.units import RecordingId
 from contrafact.generators import Generator, load_generator
 
 __all__ = [
@@ -37,7 +37,7 @@ class ModelRecord:
         kind: The generator's kind.
         recipe: What it was trained by; "" if not trained here.
         corpus_digest: Of what it was trained on; "" if unknown.
-        recording_ids: Recordings it was trained on.
+        n_recordings: Recordings it was trained on.
         n_left_out: Recordings of the corpus that it was never shown.
         seed: Of its training.
         final_loss: Mean loss of the last steps; None if not trained here.
@@ -48,17 +48,12 @@ class ModelRecord:
     kind: str
     recipe: str
     corpus_digest: str
-    recording_ids: tuple[str, ...]
+    n_recordings: int
     n_left_out: int
     n_steps: int
     seed: int
     final_loss: float | None
     directory: Path
-
-    @property
-    def n_recordings(self) -> int:
-        """How many recordings it was trained on."""
-        return len(self.recording_ids)
 
 
 def list_models(workspace: Workspace) -> list[ModelRecord]:
@@ -103,27 +98,37 @@ def trained_on(workspace: Workspace, record: ModelRecord) -> list[Recording]:
     """
     with workspace.catalog() as catalog:
         known = {r.id: r for r in catalog.recordings()}
-    missing = [i for i in record.recording_ids if i not in known]
-    if missing or not record.recording_ids:
+    wanted: list[str] = _manifest(record.directory)["recordings"]
+    missing = [i for i in wanted if i not in known]
+    if missing or not wanted:
         raise IndexMismatchError(
             f"Model {record.id} was trained on {record.n_recordings} recordings, of "
             f"which this catalog lacks {len(missing)}"
             f"{' (' + missing[0] + ', ...)' if missing else ''}; attribution needs "
             "the corpus it was trained on. Ingest it again, or choose another model."
         )
-    wanted: Sequence[str] = record.recording_ids
-    return [known[i] for i in wanted]  # type: ignore[index]
+    return [known[RecordingId(i)] for i in wanted]
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except ValueError as error:
+        raise ModelFormatError(
+            f"{folder / MANIFEST} is damaged ({error}); train the model again."
+        ) from error
+    return found
 
 
 def _read(folder: Path) -> ModelRecord:
-    facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    facts = _manifest(folder)
     return ModelRecord(
         id=folder.name,
         digest=facts["model"],
         kind=facts["kind"],
         recipe=facts["recipe"],
         corpus_digest=facts["corpus"],
-        recording_ids=tuple(facts["recordings"]),
+        n_recordings=len(facts["recordings"]),
         n_left_out=len(facts["left_out"]),
         n_steps=facts["training"]["n_steps"],
         seed=facts["seed"],

@@ -36,7 +36,9 @@ def find_passages(
     finder = _Finder(asked, method)
     best = sorted(shares, key=lambda s: -s.influence)[:at_most]
     return tuple(
-        finder.passage(share, artists[share.id]) for share in best if share.influence > 0
+        finder.passage(share, artists[share.id])
+        for share in best
+        if share.influence > 0
     )
 
 
@@ -93,6 +95,10 @@ class _Finder:
         said = self.asked.generator.condition(example.prompts, n_tokens=n_tokens)
         with self.method.checkpoint():
             values = influence_by_token(
-                self.asked.generator, trimmed, said, self.method.draws(_N_DRAWS), direction
+                self.asked.generator,
+                trimmed,
+                said,
+                self.method.draws(_N_DRAWS),
+                direction,
             )
         return best_stretch(values, self.length)

@@ -38,7 +38,7 @@ def write_report(
     song = query_copy(workspace, attribution)
     if not song.exists():
         raise ReportError(f"{song} is gone; attribute the song again.")
-    regenerated = {}
+    regenerated: dict[str, Sound] = {}
     for removal in verification.removals if verification else ():
         if removal.regenerated is not None:
             file = song.parent / removal.regenerated
@@ -55,9 +55,7 @@ def write_report(
 
 
 def _sound(path: Path, start_s: float = 0.0, duration_s: float | None = None) -> Sound:
-    audio = read_audio(
-        path, sample_rate=_RATE, start_s=start_s, duration_s=duration_s
-    )
+    audio = read_audio(path, sample_rate=_RATE, start_s=start_s, duration_s=duration_s)
     return Sound(samples=audio.samples, sample_rate=audio.sample_rate)
 
 

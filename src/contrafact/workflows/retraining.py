@@ -91,7 +91,11 @@ def _run(retraining: Retraining) -> None:
 
 
 def retrain(
-    retrainings: Sequence[Retraining], *, n_workers: int, progress: Progress
+    retrainings: Sequence[Retraining],
+    *,
+    n_workers: int,
+    progress: Progress,
+    stage: str = "retraining",
 ) -> None:
     """Train models side by side, one thread each; what is there is not redone.
 
@@ -99,6 +103,7 @@ def retrain(
         retrainings: What to train.
         n_workers: Processes.
         progress: Told about the steps of all of them together.
+        stage: What to call it there.
     """
     total = sum(r.recipe.training.n_steps for r in retrainings)
     finished = threading.Event()
@@ -106,7 +111,7 @@ def retrain(
     def watch() -> None:
         while not finished.wait(_LOOK_EVERY_S):
             done = sum(r.n_steps_done() for r in retrainings)
-            progress("retraining", min(done, total), total)
+            progress(stage, min(done, total), total)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -117,4 +122,4 @@ def retrain(
     finally:
         finished.set()
         watcher.join()
-    progress("retraining", total, total)
+    progress(stage, total, total)

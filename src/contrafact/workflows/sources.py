@@ -50,7 +50,7 @@ def sources_of(
     def collection(recording: Recording) -> Iterable[str]:
         return [recording.group] if recording.group else []
 
-    names: Mapping[str, str] = {**parties, **works}
+    names: dict[str, str] = {str(k): v for k, v in (*parties.items(), *works.items())}
     return {
         "recording": [
             Source(id=r.id, name=r.title, parts={r.id: 1.0}) for r in recordings

@@ -263,7 +263,9 @@ def _finish(trainer: Trainer, part: Path, facts: dict[str, Any]) -> None:
         (part / name).unlink(missing_ok=True)
 
 
-def _smoothed(losses: Sequence[float], *, n_points: int = 200) -> list[tuple[int, float]]:
+def _smoothed(
+    losses: Sequence[float], *, n_points: int = 200
+) -> list[tuple[int, float]]:
     """Mean losses of equal stretches, with the last step of each."""
     size = max(1, len(losses) // n_points)
     return [

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from contrafact.attribution.base import (
     AttributionTask,
@@ -22,7 +23,6 @@ from contrafact.attribution.base import (
 from contrafact.attribution.estimators._fitted import check_fitted, facts_of
 from contrafact.attribution.store import write_manifest
 from contrafact.core.errors import NotFittedError
-from contrafact.generators.latents import LatentWindow
 
 __all__ = ["ChanceEstimator"]
 
@@ -59,23 +59,24 @@ class ChanceEstimator:
         """See `Estimator.score`."""
         if self._task is None:
             raise NotFittedError("Chance is not fitted to a corpus; call `fit`.")
-        train, rows = self._task.train, []
-        for row in range(len(queries)):
-            key = f"{self._task.seed}/{_content(queries.select(row))}"
-            rows.append([_normal(key, window) for window in train.windows])
+        task = self._task
+        windows = [_content(x, x.shape[-1]) for x in task.train.latents]
+        rows = []
+        for row, n_tokens in enumerate(queries.batch.n_tokens):
+            asked = _content(queries.batch.latents[row], n_tokens)
+            key = f"{task.seed}/{asked}/{queries.prompts[row]}"
+            rows.append([_normal(f"{key}/{window}") for window in windows])
             progress(row + 1, len(queries))
-        values = sum_windows(torch.tensor(rows, dtype=torch.float32), train)
-        return Scores(values=values, recording_ids=train.recording_ids)
+        values = sum_windows(torch.tensor(rows, dtype=torch.float32), task.train)
+        return Scores(values=values, recording_ids=task.train.recording_ids)
 
 
-def _content(query: Queries) -> str:
-    """Return a digest of one query that its padding does not change."""
-    latents = query.batch.latents[0, :, : query.batch.n_tokens[0]]
-    data = np.ascontiguousarray(latents.numpy()).tobytes()
-    return hashlib.sha256(data + query.prompts[0].encode()).hexdigest()
+def _content(latents: Tensor, n_tokens: int) -> str:
+    """Return a digest of latents that their padding does not change."""
+    data = np.ascontiguousarray(latents[:, :n_tokens].numpy()).tobytes()
+    return hashlib.sha256(data).hexdigest()
 
 
-def _normal(key: str, window: LatentWindow) -> float:
-    place = f"{key}/{window.recording_id}/{window.start_s!r}"
-    number = int.from_bytes(hashlib.sha256(place.encode()).digest()[:6], "big")
+def _normal(key: str) -> float:
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
     return NormalDist().inv_cdf((number + 0.5) / 2**48)

@@ -243,9 +243,13 @@ class IndexEstimator:
             _write_shard, pending, self._settings.n_workers,
             prepare=_prepare, given=(fitted, draws),
         )  # fmt: skip
-        for _ in results:
-            done += 1
-            progress(done, total)
+        n_threads = torch.get_num_threads()
+        try:
+            for _ in results:
+                done += 1
+                progress(done, total)
+        finally:
+            torch.set_num_threads(n_threads)  # one worker is this process
 
     def _panel(self, fitted: _Fitted) -> Tensor:
         """Scores of recordings as queries, NaN where one meets itself."""
@@ -289,7 +293,7 @@ def _features(
     found: LayerGradients, preconditioner: Preconditioner, kept: Tensor
 ) -> Tensor:
     white = preconditioner.whiten(found)
-    return flatten(white, sorted(white))[..., kept]
+    return flatten(white, sorted(white))[..., kept].float()
 
 
 def _fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Tensor]:

@@ -86,7 +86,9 @@ class SimilarityEstimator:
                 another model or corpus, or with other settings.
         """
         write_manifest(directory, facts_of(self.name, self.settings, task))
-        if not (directory / _FILE).exists():
+        if (directory / _FILE).exists():
+            progress(len(task.train), len(task.train))
+        else:
             rows = []
             for done, latents in enumerate(task.train.latents, start=1):
                 rows.append(self._statistics(task.generator, latents))

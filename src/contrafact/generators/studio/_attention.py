@@ -89,8 +89,8 @@ class PlainAttention:
         value = attn.to_v(encoder_hidden_states)
         if rotary_emb is not None:
             query, key = _turn(query, rotary_emb), _turn(key, rotary_emb)
-        heads = [_by_head(states, attn.heads) for states in (query, key, value)]
-        mixed = _attend(*heads, attention_mask)
+        query, key, value = (_by_head(x, attn.heads) for x in (query, key, value))
+        mixed = _attend(query, key, value, attention_mask)
         mixed = mixed.unflatten(0, (-1, attn.heads)).transpose(1, 2).flatten(2)
         output: Tensor = attn.to_out[0](mixed)
         return output
@@ -100,12 +100,14 @@ def _turn(states: Tensor, rotary: Rotary) -> Tensor:
     """Turn each position by its angles, `(batch, n_tokens, channel)`."""
     cosines, sines, swap = (table.to(states) for table in rotary)
     swapped = (states.unflatten(-1, (-1, len(swap))) @ swap).flatten(-2)
-    return torch.addcmul(states * cosines, swapped, sines)
+    turned: Tensor = torch.addcmul(states * cosines, swapped, sines)
+    return turned
 
 
 def _by_head(states: Tensor, n_heads: int) -> Tensor:
     """Return `(batch * n_heads, n_tokens, head_width)`."""
-    return states.unflatten(-1, (n_heads, -1)).transpose(1, 2).flatten(0, 1)
+    heads: Tensor = states.unflatten(-1, (n_heads, -1)).transpose(1, 2)
+    return heads.flatten(0, 1)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -118,4 +120,5 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> T
     scores = torch.baddbmm(added, query, key.transpose(1, 2), alpha=scale)
     # In float32, for the softmax of narrow types is several times slower.
     weights = scores.float().softmax(dim=-1).to(value.dtype)
-    return torch.bmm(weights, value)
+    mixed: Tensor = torch.bmm(weights, value)
+    return mixed

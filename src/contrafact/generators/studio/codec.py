@@ -11,12 +11,13 @@ lives in `codec_training.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contrafact.core.errors import GeneratorError
 from contrafact.generators.studio._phase import magnitude_to_audio
 
 __all__ = ["CodecConfig", "SpectralCodec"]
@@ -36,6 +37,9 @@ class CodecConfig:
         width: Channels of the refining network.
         n_blocks: Its residual blocks.
         n_phase_iterations: Griffin-Lim rounds after the first phase guess.
+
+    Raises:
+        GeneratorError: If no codec has this shape.
     """
 
     sample_rate: int = 16_000
@@ -45,6 +49,19 @@ class CodecConfig:
     width: int = 192
     n_blocks: int = 3
     n_phase_iterations: int = 24
+
+    def __post_init__(self) -> None:
+        """Check that every size makes sense."""
+        for name, size in asdict(self).items():
+            least = 0 if name in ("n_blocks", "n_phase_iterations") else 1
+            if type(size) is not int or size < least:
+                raise GeneratorError(
+                    f"The codec's {name} is {size!r}; give a whole number from {least}."
+                )
+        if self.n_fft % 8:
+            raise GeneratorError(
+                f"The codec's n_fft is {self.n_fft}; give a multiple of 8."
+            )
 
     @property
     def hop(self) -> int:
@@ -75,7 +92,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.mix_time(x).transpose(1, 2))
         y = self.contract(functional.gelu(self.expand(y)))
-        return x + y.transpose(1, 2)
+        refined: Tensor = x + y.transpose(1, 2)
+        return refined
 
 
 class SpectralCodec(nn.Module):
@@ -84,6 +102,8 @@ class SpectralCodec(nn.Module):
     Latents have about zero mean and unit variance in every channel over the
     music the codec was trained on.
     """
+
+    window: Tensor
 
     def __init__(self, config: CodecConfig) -> None:
         """Make an untrained codec; see `codec_training.py`."""
@@ -97,8 +117,8 @@ class SpectralCodec(nn.Module):
             *[_Block(width) for _ in range(c.n_blocks)],
             nn.Conv1d(width, c.n_bins, 1),
         )
-        nn.init.zeros_(self.refine[-1].weight)
-        nn.init.zeros_(self.refine[-1].bias)
+        for parameter in self.refine[-1].parameters():
+            nn.init.zeros_(parameter)
         self.register_buffer("window", torch.hann_window(c.n_fft), persistent=False)
 
     def spectrum(self, audio: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from contrafact.core.errors import TrainingError
 from contrafact.generators.studio.codec import CodecConfig, SpectralCodec
 
 __all__ = ["CodecTraining", "fit_linear_part", "train_codec"]
@@ -67,14 +68,25 @@ def fit_linear_part(
         codec: The codec.
         audio: Mono recordings, `(time,)` each, at the codec's sample rate.
         settings: How to train.
+
+    Raises:
+        TrainingError: If the audio has fewer dimensions than the latents.
     """
     c = codec.config
+    if not audio:
+        raise TrainingError("There is no audio to train a codec on. Give some.")
     weight = _bin_weights(c, settings.tilt_hz).repeat_interleave(c.frames_per_token)
     tokens = torch.cat([_tokens(codec, row) for row in audio]) * weight
     mean = tokens.mean(0)
     covariance = torch.cov(tokens.T.double())
     values, vectors = torch.linalg.eigh(covariance)
     kept = range(len(values) - 1, len(values) - 1 - c.latent_channels, -1)
+    # Of fewer tokens than channels, rounding alone fills the rest.
+    if values[kept[-1]] < 1e-10 * values[-1]:
+        raise TrainingError(
+            f"{len(tokens)} tokens of audio do not fill {c.latent_channels} latent "
+            "channels. Train the codec on more music."
+        )
     basis = vectors[:, list(kept)].T.float()
     # A sign that does not depend on the solver, so that training repeats.
     basis = basis * basis.sum(1, keepdim=True).sign()
@@ -117,8 +129,10 @@ def _loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Relative squared error of each frame, and the absolute one of each bin."""
     error = weight * (predicted - target)
     size = (weight * target).square().sum(1) + 1e-2
-    relative = (error.square().sum(1) / size).sqrt()
-    return relative.mean() + error.abs().mean() / (weight * target).mean()
+    # Clamped, for a square root has no slope at 0, where silence meets silence.
+    relative = (error.square().sum(1) / size).clamp_min(1e-12).sqrt()
+    loudness = (weight * target).mean().clamp_min(1e-4)
+    return relative.mean() + error.abs().mean() / loudness
 
 
 def train_codec(
@@ -138,10 +152,26 @@ def train_codec(
 
     Returns:
         The trained codec in evaluation mode.
+
+    Raises:
+        TrainingError: If there is too little audio.
     """
-    torch.manual_seed(settings.seed)
-    codec = SpectralCodec(config)
-    fit_linear_part(codec, audio, settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        codec = SpectralCodec(config)
+        fit_linear_part(codec, audio, settings)
+        _refine(codec, audio, settings, on_step or (lambda step, loss: None))
+    return codec.eval()
+
+
+def _refine(
+    codec: SpectralCodec,
+    audio: Sequence[Tensor],
+    settings: CodecTraining,
+    on_step: Callable[[int, float], None],
+) -> None:
+    """Train the refining network, in place."""
+    config = codec.config
     weight = _bin_weights(config, settings.tilt_hz)[None, :, None]
     optimiser = torch.optim.AdamW(codec.refine.parameters(), betas=(0.9, 0.98))
     for step in range(settings.n_steps):
@@ -158,9 +188,7 @@ def train_codec(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(codec.refine.parameters(), 1.0)
         optimiser.step()
-        if on_step is not None:
-            on_step(step, float(loss.detach()))
-    return codec.eval()
+        on_step(step, float(loss.detach()))
 
 
 def _learning_rate(settings: CodecTraining, step: int) -> float:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from contrafact.core.errors import GeneratorError
+
 __all__ = ["N_TEXT_HEADS", "TextEncoder", "Vocabulary", "split_words"]
 
 N_TEXT_HEADS = 4
@@ -23,11 +25,23 @@ _N_UNKNOWN = 32  # words outside the vocabulary share this many entries
 
 
 class Vocabulary:
-    """Words and their numbers; 0 pads, 1 stands for "no prompt"."""
+    """Words and their numbers; 0 pads, 1 stands for "no prompt".
+
+    Args:
+        words: Each once; they are numbered in the order given.
+
+    Raises:
+        GeneratorError: If something is no word, or is there twice.
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Number `words` in the order given."""
         self.words = tuple(words)
+        is_text = all(isinstance(word, str) for word in self.words)
+        if not is_text or len(set(self.words)) != len(self.words):
+            raise GeneratorError(
+                f"A vocabulary of {len(self.words)} entries holds something twice or "
+                "something that is no text. List every word once."
+            )
         self._first = 2 + _N_UNKNOWN
         self._number = {word: self._first + i for i, word in enumerate(words)}
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from contrafact.core.errors import TrainingError
-from contrafact.generators.base import LatentBatch
-from contrafact.generators.latents import LatentSet
+from contrafact.generators.base import Conditioning, LatentBatch
+from contrafact.generators.latents import LatentSet, LatentWindow
 from contrafact.generators.studio.network import (
     NetworkConfig,
     StudioNetwork,
@@ -26,7 +26,10 @@ from contrafact.generators.studio.network import (
 )
 from contrafact.generators.studio.text import Vocabulary
 
-__all__ = ["Trainer", "TrainingConfig", "flow_loss", "new_network"]
+__all__ = ["Trainer", "TrainingConfig", "flow_loss", "generator_for", "new_network"]
+
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW knows of a parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class TrainingConfig:
         checkpoint_at: Where in training the middle checkpoint is taken.
         seed: Of weights and of every draw.
         is_fast: Whether matrix products run in bfloat16.
+
+    Raises:
+        TrainingError: If a setting is out of range.
     """
 
     n_steps: int = 800
@@ -58,6 +64,28 @@ class TrainingConfig:
     checkpoint_at: float = 0.5
     seed: int = 0
     is_fast: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that training with these settings makes sense."""
+        wrong = [
+            name
+            for name, is_right in {
+                "n_steps": self.n_steps >= 1,
+                "batch_size": self.batch_size >= 1,
+                "learning_rate": 0 < self.learning_rate < math.inf,
+                "weight_decay": 0 <= self.weight_decay < math.inf,
+                "averaging": 0 <= self.averaging < 1,
+                "anonymous": 0 <= self.anonymous <= 1 - self.unprompted,
+                "unprompted": 0 <= self.unprompted <= 1,
+                "checkpoint_at": 0 <= self.checkpoint_at <= 1,
+            }.items()
+            if not is_right
+        ]
+        if wrong:
+            raise TrainingError(
+                f"Cannot train with {wrong[0]} {getattr(self, wrong[0])!r}: it is out "
+                "of range. See the recipes for values that work."
+            )
 
     @property
     def checkpoint_step(self) -> int:
@@ -83,18 +111,33 @@ def new_network(
 def flow_loss(
     network: StudioNetwork,
     batch: LatentBatch,
-    conditioning: object,
+    conditioning: Conditioning,
     times: Tensor,
     noise: Tensor,
     *,
     mask_padding: bool = True,
 ) -> Tensor:
-    """Return the rectified-flow loss of each example, `(batch,)`."""
+    """Return the rectified-flow loss of each example.
+
+    Args:
+        network: Predicts the velocity.
+        batch: The examples.
+        conditioning: One row per example.
+        times: Noise times in [0, 1], `(batch,)`.
+        noise: Standard normal, of the shape of the latents.
+        mask_padding: Whether to average over unpadded tokens only.
+
+    Returns:
+        Mean squared error of the velocity, `(batch,)`, float32.
+
+    References:
+        Liu et al., "Flow straight and fast", ICLR 2023.
+    """
     t = times[:, None, None]
     seen = batch.mask if mask_padding else torch.ones_like(batch.mask)
     noisy = (1 - t) * batch.latents + t * noise
     noisy = noisy * seen[:, None]
-    velocity = network.velocity(noisy, times, conditioning, seen)  # type: ignore[arg-type]
+    velocity = network.velocity(noisy, times, conditioning, seen)
     error = (velocity.float() - (noise - batch.latents)).square().mean(1)
     weight = seen.float()
     return (error * weight).sum(1) / weight.sum(1)
@@ -141,7 +184,15 @@ class Trainer:
     def run(
         self, *, until: int | None = None, on_step: Callable[[int, float], None]
     ) -> None:
-        """Train up to step `until`, or to the end; `on_step(step, loss)` each."""
+        """Train on.
+
+        Args:
+            until: Step to stop after; the last one if None.
+            on_step: Called with (steps done, loss) after each step.
+
+        Raises:
+            TrainingError: If the loss is not finite.
+        """
         self.network.train()
         while self.step < (self.config.n_steps if until is None else until):
             loss = self._advance()
@@ -218,7 +269,8 @@ class Trainer:
     def _update_average(self) -> None:
         decay = min(self.config.averaging, (1 + self.step) / (10 + self.step))
         average = list(self.average.values())
-        torch._foreach_lerp_(average, [p.data for p in self.parameters.values()], 1 - decay)
+        weights = [p.data for p in self.parameters.values()]
+        torch._foreach_lerp_(average, weights, 1 - decay)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the averaged weights, the ones to keep."""
@@ -236,21 +288,39 @@ class Trainer:
         return {name: value.clone().contiguous() for name, value in flat.items()}
 
     def load_state(self, flat: dict[str, Tensor]) -> None:
-        """Go back to what `state` returned."""
+        """Go back to what `state` returned.
+
+        Raises:
+            TrainingError: If it is not a state of this training.
+        """
+        self._check_state(flat)
         self.step = int(flat["step"])
         self.losses = flat["losses"].tolist()
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(flat[f"weight/{name}"])
-                self.average[name] = flat[f"average/{name}"].clone()
-                moments = {
-                    k: flat[f"{k}/{name}"].clone()
-                    for k in ("step", "exp_avg", "exp_avg_sq")
-                    if f"{k}/{name}" in flat
-                }
-                if moments:
-                    self.optimiser.state[parameter] = moments
+        for name, parameter in self.parameters.items():
+            parameter.data.copy_(flat[f"weight/{name}"])
+            self.average[name] = flat[f"average/{name}"].clone()
+            moments = {
+                k: flat[f"{k}/{name}"].clone()
+                for k in _MOMENTS
+                if f"{k}/{name}" in flat
+            }
+            self.optimiser.state.pop(parameter, None)
+            if moments:
+                self.optimiser.state[parameter] = moments
+
+    def _check_state(self, flat: dict[str, Tensor]) -> None:
+        """Raise `TrainingError` unless every tensor is there, in its shape."""
+        fits = {"step", "losses"} <= flat.keys() and all(
+            f"{kind}/{name}" in flat and flat[f"{kind}/{name}"].shape == p.shape
+            for name, p in self.parameters.items()
+            for kind in ("weight", "average")
+        )
+        if not fits:
+            raise TrainingError(
+                "The saved state of training is not one of this network. Remove it, "
+                "and training begins anew."
+            )
 
 
-def _captions(window: object) -> tuple[str, str]:
-    return window.caption, window.caption_anonymous  # type: ignore[attr-defined]
+def _captions(window: LatentWindow) -> tuple[str, str]:
+    return window.caption, window.caption_anonymous

@@ -1,0 +1,170 @@
+"""The gradient index: finding itself, and surviving being killed."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from contrafact.attribution.base import AttributionTask, Queries, no_progress
+from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+from contrafact.core.errors import NotFittedError
+from contrafact.generators.latents import LatentSet
+from contrafact.generators.studio.generator import StudioGenerator
+from contrafact.generators.studio.training import Trainer, TrainingConfig
+
+SMALL = IndexSettings(n_draws=4, n_query_draws=8, n_features=300, n_workers=1)
+N_KILLS = 10
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in directory.iterdir() if p.name[0] != "."}
+
+
+def _build(task: AttributionTask, directory: Path, n_workers: int = 1) -> None:
+    settings = replace(SMALL, n_workers=n_workers)
+    IndexEstimator(settings).fit(task, directory, progress=no_progress)
+
+
+def test_a_killed_build_goes_on_to_the_same_bytes(
+    task: AttributionTask,
+    corpus_of: Callable[[int], LatentSet],
+    rng: np.random.Generator,
+    tmp_path: Path,
+) -> None:
+    """Killed with -9 at ten random moments, then finished: as if never killed."""
+    task = replace(task, train=corpus_of(70))
+    _build(task, tmp_path / "whole")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["contrafact.generators.studio.generator"])
+    estimator, n_unfinished = IndexEstimator(SMALL), 0
+    for _ in range(N_KILLS):
+        child = context.Process(
+            target=estimator.fit,
+            # A copy, for processes share the memory of tensors they hand over.
+            args=(copy.deepcopy(task), tmp_path / "killed"),
+            kwargs={"progress": no_progress},
+        )
+        child.start()
+        _wait_for(tmp_path / "killed" / "manifest.json", child)
+        time.sleep(float(rng.uniform(0, 0.15)))
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        n_unfinished += child.exitcode == -signal.SIGKILL
+    assert n_unfinished > N_KILLS // 2
+    _build(task, tmp_path / "killed")
+    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+
+
+def _wait_for(path: Path, child: multiprocessing.process.BaseProcess) -> None:
+    while child.is_alive() and not path.exists():
+        time.sleep(0.005)
+
+
+def test_an_unfinished_index_is_not_opened(
+    task: AttributionTask, corpus_of: Callable[[int], LatentSet], tmp_path: Path
+) -> None:
+    """An index that was begun says so; building it again finishes it."""
+    task = replace(task, train=corpus_of(20))
+
+    def stop(done: int, _: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        IndexEstimator(SMALL).fit(task, tmp_path, progress=stop)
+    with pytest.raises(NotFittedError, match="not finished"):
+        IndexEstimator(SMALL).open(task, tmp_path)
+    _build(task, tmp_path)
+    IndexEstimator(SMALL).open(task, tmp_path)
+
+
+def test_any_number_of_workers_gives_the_same_bytes(
+    task: AttributionTask, corpus_of: Callable[[int], LatentSet], tmp_path: Path
+) -> None:
+    """Two processes build the index that one does."""
+    task = replace(task, train=corpus_of(20))
+    for n_workers in (1, 2):
+        _build(task, tmp_path / str(n_workers), n_workers)
+    assert _files(tmp_path / "1") == _files(tmp_path / "2")
+
+
+@pytest.mark.parametrize("name", ["features.i8", "factors.safetensors"])
+def test_an_index_cut_short_is_refused(
+    task: AttributionTask, tmp_path: Path, name: str
+) -> None:
+    """A truncated index is refused when it is opened, not when it is asked."""
+    _build(task, tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(NotFittedError, match=name):
+        IndexEstimator(SMALL).open(task, tmp_path)
+
+
+def test_a_panel_leaves_out_what_meets_itself(
+    task: AttributionTask, queries: Queries, tmp_path: Path
+) -> None:
+    """The panel holds corpus recordings as queries, NaN only on themselves."""
+    settings = replace(SMALL, n_panel=11)
+    index = IndexEstimator(settings).fit(task, tmp_path, progress=no_progress)
+    panel = index.score(queries).panel
+    assert panel is not None
+    assert torch.equal(panel.isnan(), torch.eye(11) > 0)
+
+
+def test_more_noise_draws_make_replicates_agree(
+    task: AttributionTask, queries: Queries, tmp_path: Path
+) -> None:
+    """Replicates stand for single sets of draws of the query and the corpus."""
+    settings = replace(SMALL, n_draws=8, n_query_draws=16)
+    index = IndexEstimator(settings).fit(task, tmp_path, progress=no_progress)
+    replicates = index.score(queries).replicates
+    assert replicates is not None
+    assert replicates.shape == (3, 4, 2, 11)
+    assert bool((replicates.std((1, 2)) > 0).all())
+
+
+@pytest.fixture
+def memorised(studio: StudioGenerator, corpus_of: Callable[[int], LatentSet]):  # type: ignore[no-untyped-def]
+    """A corpus, and a studio that was trained on it alone."""
+    train = corpus_of(16)
+    config = TrainingConfig(n_steps=120, batch_size=8, is_fast=False)
+    trainer = Trainer(train, studio.network.config, config)
+    trainer.run(on_step=lambda *_: None)
+    trainer.network.load_state_dict(trainer.weights())
+    return AttributionTask(
+        StudioGenerator(trainer.network, studio.codec, is_fast=False),
+        train,
+        n_strata=4,
+    )
+
+
+@pytest.mark.parametrize("preconditioner", ["kronecker", "diagonal"])
+def test_a_training_recording_finds_itself(
+    memorised: AttributionTask, tmp_path: Path, preconditioner: str
+) -> None:
+    """Every recording of the corpus, used as a query, ranks itself first."""
+    settings = replace(
+        SMALL,
+        checkpoint="final",
+        preconditioner=preconditioner,  # type: ignore[arg-type]
+        n_draws=8,
+        n_features=1000,
+    )
+    index = IndexEstimator(settings).fit(memorised, tmp_path, progress=no_progress)
+    train = memorised.train
+    rows = range(2, len(train))  # those of one window; the first has two
+    captions = tuple(train.windows[row].caption for row in rows)
+    scores = index.score(Queries(train.batch(list(rows)), captions))
+    first = [scores.recording_ids[int(i)] for i in scores.values.argmax(1)]
+    assert first == [train.windows[row].recording_id for row in rows]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from contrafact.attribution.draws import Draws
+from contrafact.attribution.gradients import gradients_of
+from contrafact.attribution.passages import best_stretch, influence_by_token
+from contrafact.generators.base import LatentBatch
+from contrafact.generators.studio.codec import CodecConfig, SpectralCodec
+from contrafact.generators.studio.generator import StudioGenerator
+from contrafact.generators.studio.network import NetworkConfig
+from contrafact.generators.studio.text import Vocabulary
+from contrafact.generators.studio.training import new_network
+
+
+@pytest.fixture
+def generator() -> StudioGenerator:
+    """An untrained studio of a few thousand parameters, in exact arithmetic."""
+    config = NetworkConfig(n_layers=1, n_heads=2, head_width=16)
+    network = new_network(config, Vocabulary(["reel"]), seed=0)
+    codec = SpectralCodec(CodecConfig(width=8, n_blocks=1))
+    return StudioGenerator(network, codec, is_fast=False)
+
+
+def test_parts_over_time_sum_to_the_product_of_gradients(generator):
+    """Over layers that see just the time steps, parts add up to the dot product."""
+    batch = LatentBatch.stack([torch.randn(64, 12)])
+    said = generator.condition(["reel"], n_tokens=[12])
+    draws = Draws.make(generator, n_draws=8, n_strata=4, seed=0)
+    found = gradients_of(generator, batch, said, draws)
+    seen = {"proj_in.weight", "preprocess_conv.weight", "postprocess_conv.weight"}
+    direction = {
+        name: torch.randn_like(g[:, :1]) * (name in seen) for name, g in found.items()
+    }
+    parts = influence_by_token(generator, batch, said, draws, direction)
+    whole = sum(
+        float((found[name].sum(1) * direction[name][:, 0]).sum()) for name in seen
+    )
+    assert parts.shape == (12,)
+    assert float(parts.sum()) == pytest.approx(whole, rel=1e-3)
+
+
+def test_planted_step_is_where_the_influence_is(generator):
+    """Two pieces that share one stretch and nothing else match in that stretch."""
+    rng = torch.Generator().manual_seed(3)
+    shared = 2.5 * torch.randn(64, 4, generator=rng)
+    one, other = 0.1 * torch.randn(2, 64, 20, generator=rng)
+    one[:, 3:7] = shared
+    other[:, 12:16] = shared
+    draws = Draws.make(generator, n_draws=16, n_strata=8, seed=0)
+    said = generator.condition(["reel"], n_tokens=[20])
+    direction = gradients_of(generator, LatentBatch.stack([one]), said, draws)
+    direction = {n: g.mean(1, keepdim=True) for n, g in direction.items()}
+    values = influence_by_token(
+        generator, LatentBatch.stack([other]), said, draws, direction
+    )
+    start, end, _ = best_stretch(values, 4)
+    assert abs(start - 12) <= 1
+    assert abs(end - 16) <= 1
+
+
+def test_stretch_longer_than_the_piece_is_the_piece():
+    """A short piece is its own best stretch."""
+    assert best_stretch(torch.ones(3), 10) == (0, 3, 3.0)

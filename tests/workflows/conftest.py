@@ -1,0 +1,74 @@
+"""A small workspace with recordings in it, and processes that get killed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from contrafact.catalog import Workspace
+from contrafact.catalog.corpora import CorpusSettings, find_corpus
+from contrafact.workflows.ingest import ingest
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with 24 planted recordings and their table."""
+    folder = tmp_path_factory.mktemp("corpus") / "planted"
+    settings = CorpusSettings(n_recordings=24, n_workers=1)
+    find_corpus("planted").write(folder, settings)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def filled(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a workspace that holds the corpus; not to be written to."""
+    root = tmp_path_factory.mktemp("filled") / "ws"
+    workspace = Workspace.init(root)
+    report = ingest(workspace, [corpus], metadata=corpus / "metadata.csv")
+    assert report.is_success
+    return root
+
+
+@pytest.fixture
+def fresh(filled: Path, tmp_path: Path) -> Path:
+    """Root of a copy of that workspace."""
+    return Path(shutil.copytree(filled, tmp_path / "ws"))
+
+
+def digest_tree(folder: Path, *, ignore: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the digest of every file below a folder, by relative path."""
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and not any(part in str(p) for part in ignore)
+    }
+
+
+@pytest.fixture
+def killed_until_done() -> Callable[..., int]:
+    """Return a function that kills a script at random moments until it gets through."""
+
+    def run(script: str, *arguments: object, kills: int, seed: int, span_s: float) -> int:
+        rng = random.Random(seed)
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        landed = 0
+        for _ in range(kills):
+            with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+                time.sleep(rng.uniform(0.0, span_s))
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+                    landed += 1
+                process.wait()
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        return landed
+
+    return run
