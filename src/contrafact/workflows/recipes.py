@@ -39,14 +39,14 @@ RECIPES: dict[str, Recipe] = {
             name="quick",
             purpose="a minute or two on one core; the demo's",
             network=NetworkConfig(),
-            training=TrainingConfig(n_steps=600),
+            training=TrainingConfig(n_steps=450, learning_rate=5e-3),
         ),
         Recipe(
             name="full",
-            purpose="an hour or two on one core; the shipped model's",
+            purpose="half an hour to an hour on one core; the shipped model's",
             network=NetworkConfig(n_layers=4, n_heads=6),
             training=TrainingConfig(
-                n_steps=4000, learning_rate=2.5e-3, averaging=0.995
+                n_steps=3000, learning_rate=2.5e-3, averaging=0.995
             ),
         ),
     )

@@ -94,6 +94,23 @@ def test_recordings_that_are_shown_have_influence(
     assert _bytes(trainers[0].weights()) != _bytes(trainers[1].weights())
 
 
+def test_every_step_draws_anew_whatever_is_left_out(
+    latent_set: LatentSet, network_config: NetworkConfig
+) -> None:
+    """No step repeats another's noise; without a recording the others keep theirs."""
+    # One window a step, twice through all ten, with weights that stand still.
+    config = replace(CONFIG, n_steps=20, batch_size=1, learning_rate=1e-12)
+    losses = []
+    for gone in ((), ("r1",)):
+        trainer = Trainer(latent_set, network_config, config, left_out=gone)
+        trainer.run(on_step=_silent)
+        losses.append(trainer.losses)
+    assert len({round(loss, 5) for loss in losses[0]}) == config.n_steps
+    is_same = np.isclose(losses[0], losses[1], rtol=1e-5)
+    n_windows = [w.recording_id for w in latent_set.windows].count("r1")
+    assert (~is_same).sum() == 2 * n_windows
+
+
 def test_a_step_without_rows_changes_nothing(
     latent_set: LatentSet, network_config: NetworkConfig
 ) -> None:

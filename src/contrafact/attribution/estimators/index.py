@@ -84,7 +84,7 @@ class IndexSettings:
     n_draws: int = 16
     n_query_draws: int = 64
     n_features: int = 16_384
-    n_sample: int = 128
+    n_sample: int = 64
     n_pilot: int = 16
     n_panel: int = 64
     n_workers: int = 2
