@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from contrafact.core.parallel import map_in_order
 from contrafact.core.errors import WorkerError
+from contrafact.core.parallel import map_in_order
 
 SCRIPT = """
 import os, sys, time

@@ -57,7 +57,9 @@ def digest_tree(folder: Path, *, ignore: tuple[str, ...] = ()) -> dict[str, str]
 def killed_until_done() -> Callable[..., int]:
     """Return a function that kills a script at random moments until it gets through."""
 
-    def run(script: str, *arguments: object, kills: int, seed: int, span_s: float) -> int:
+    def run(
+        script: str, *arguments: object, kills: int, seed: int, span_s: float
+    ) -> int:
         rng = random.Random(seed)
         command = [sys.executable, "-c", script, *map(str, arguments)]
         landed = 0

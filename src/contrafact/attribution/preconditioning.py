@@ -17,7 +17,7 @@ from contrafact.attribution.gradients import LayerGradients
 
 __all__ = ["DiagonalFisher", "KroneckerFisher", "Preconditioner"]
 
-_LONGEST_TURNED = 512
+_LONGEST_TURNED = 256
 
 
 class Preconditioner(Protocol):
@@ -104,9 +104,9 @@ class KroneckerFisher:
     """Variances in the eigenbasis of a Kronecker product, one product a matrix.
 
     The basis comes from the second moments of the gradient's rows and columns,
-    the variances are measured in it. A side longer than 512 keeps its own
-    basis, which halves the cost of an index and changed no ranking that was
-    tried. Vectors get one variance an entry.
+    the variances are measured in it. A side longer than 256 keeps its own
+    basis: turning it costs as much as the gradient itself. Vectors get one
+    variance an entry.
 
     Args:
         bases: By matrix name, the eigenvectors of its rows and its columns.

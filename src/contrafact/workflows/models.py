@@ -9,7 +9,11 @@ from typing import Any
 
 from contrafact.catalog import Workspace
 from contrafact.core.entities import Recording
-from contrafact.core.errors import IndexMismatchError, ModelFormatError, UnknownModelError
+from contrafact.core.errors import (
+    IndexMismatchError,
+    ModelFormatError,
+    UnknownModelError,
+)
 from contrafact.core.units import RecordingId
 from contrafact.generators import Generator, load_generator
 

@@ -84,8 +84,8 @@ class IndexSettings:
     n_draws: int = 16
     n_query_draws: int = 64
     n_features: int = 16_384
-    n_sample: int = 64
-    n_pilot: int = 16
+    n_sample: int = 128
+    n_pilot: int = 8
     n_panel: int = 64
     n_workers: int = 2
 
@@ -309,7 +309,9 @@ def _fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Te
         sampled = _sampled(task, draws.singles(), settings.n_sample)
         preconditioner = DiagonalFisher.of(sampled, damping=settings.damping)
     else:
-        sampled = _sampled(task, draws, settings.n_sample)
+        # One set of draws is plenty for a mean over many windows.
+        one_set = task.draws(task.n_strata).weighted(weights)
+        sampled = _sampled(task, one_set, settings.n_sample)
         # All are held in memory; half the digits are plenty for a mean.
         halved = ({n: g.bfloat16() for n, g in found.items()} for found in sampled)
         preconditioner = KroneckerFisher.of(halved, damping=settings.damping)
