@@ -16,6 +16,7 @@ from pathlib import Path
 from common import Bench, mean_interval, say, write_result
 from contrafact.workflows.attribute import attribute
 from contrafact.workflows.generate import generate
+from contrafact.workflows.index import build_index
 from contrafact.workflows.verify import verify
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=10)
     chosen = parser.parse_args()
     bench = Bench(chosen.folder, chosen.corpus)
-    bench.build_index()
+    build_index(bench.workspace, model=bench.record.id, progress=say)
     rows = []
     for number, source in enumerate(bench.prompts(chosen.songs, seed=7)):
         song = bench.workspace.root / f"song-{number}.flac"

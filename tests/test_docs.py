@@ -14,7 +14,7 @@ import pytest
 import typer.main
 
 import contrafact
-from contrafact.attribution.estimators import ESTIMATORS
+from contrafact.attribution.estimators import ESTIMATORS, make_estimator
 from contrafact.catalog.corpora import CORPORA
 from contrafact.cli import app
 from contrafact.cli._exit import exit_code_of
@@ -105,6 +105,23 @@ def test_every_plug_in_has_a_section(page: str, names: list[str]) -> None:
     """What a registry lists has a heading of its own on the registry's page."""
     headings = re.findall(r"^## `(\w+)`", _read(page), re.MULTILINE)
     assert set(names) <= set(headings)
+
+
+@pytest.mark.parametrize("name", ["index", "unlearning"])
+def test_every_setting_of_an_estimator_is_documented(name: str) -> None:
+    """The tables of settings give each setting's name and default, and no other."""
+    section = _read("estimators.md").partition(f"## `{name}`")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
+    shown = {key: text.strip("` ").replace(",", "") for key, text in rows}
+    settings = dict(make_estimator(name).settings)
+    # How many processes work is no part of what the index is.
+    settings |= {"n_workers": 2} if name == "index" else {}
+    assert shown.keys() == settings.keys()
+    for key, default in settings.items():
+        if isinstance(default, str | bool):
+            assert shown[key] == str(default).lower()
+        else:
+            assert float(shown[key]) == default
 
 
 def test_every_environment_variable_is_documented() -> None:

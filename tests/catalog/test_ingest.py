@@ -290,3 +290,36 @@ def test_a_full_disk_is_survived(workspace: Workspace, music: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert recordings(workspace) == {}
     assert len(ingest(workspace, [music]).taken) == 4
+
+
+def test_a_folder_with_its_own_table_is_left_to_it(
+    workspace: Workspace, sound: Make, tmp_path: Path
+) -> None:
+    """What is held out of a corpus is not taken along with it."""
+    for name in ("a.wav", "heldout/b.wav", "more/c.wav"):
+        sound(f"music/{name}", pitch=300 + len(name))
+    folder, heldout = tmp_path / "music", tmp_path / "music" / "heldout"
+    (folder / "metadata.csv").write_text("file,title\na.wav,A\nmore/c.wav,C\n")
+    (heldout / "metadata.csv").write_text("file,title\nb.wav,B\n")
+    report = ingest(workspace, [folder], metadata=folder / "metadata.csv")
+    (problem,) = report.problems
+    assert (problem.source, problem.is_fatal) == (str(heldout), False)
+    assert "has a metadata.csv of its own; not entered" in problem.message
+    assert sorted(recordings(workspace)) == ["a.wav", "c.wav"]
+
+
+def test_a_folder_with_the_given_table_is_entered(
+    workspace: Workspace, sound: Make, tmp_path: Path
+) -> None:
+    """The table that is given may lie below; named or without one, all are entered."""
+    sound("music/heldout/b.wav")
+    table = tmp_path / "music" / "heldout" / "metadata.csv"
+    table.write_text("file,title\nb.wav,B\n")
+    report = ingest(workspace, [tmp_path / "music"], metadata=table)
+    assert report.problems == ()
+    assert len(report.taken) == 1
+    assert len(ingest(workspace, [tmp_path / "music"]).unchanged) == 1
+    (tmp_path / "all.csv").write_text("file,title\nmusic/heldout/b.wav,B\n")
+    again = ingest(workspace, [table.parent], metadata=tmp_path / "all.csv")
+    assert again.problems == ()
+    assert len(again.unchanged) == 1

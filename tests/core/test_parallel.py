@@ -37,6 +37,12 @@ def die(_: int) -> int:
     os._exit(1)
 
 
+def interrupt(number: int) -> int:
+    """Send this process what Ctrl-C sends."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether a process runs, and is not just waiting to be reaped."""
     try:
@@ -58,6 +64,33 @@ def test_a_dead_process_is_one_clear_error() -> None:
     """A worker that dies ends the work with an error, not a hang."""
     with pytest.raises(WorkerError, match="process died"):
         list(map_in_order(die, range(4), 2))
+
+
+def test_ctrl_c_is_left_to_the_parent() -> None:
+    """Workers ignore the signal that a terminal sends to every process."""
+    assert list(map_in_order(interrupt, range(4), 2)) == [0, 1, 2, 3]
+
+
+def test_ctrl_c_does_not_wait_for_the_tasks(tmp_path: Path) -> None:
+    """One interrupt of all processes ends them long before their tasks do."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    marks = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    parent = subprocess.Popen(
+        [sys.executable, script, *marks],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + PATIENCE_S
+    while sum(m.exists() and bool(m.read_text()) for m in marks) < 2:
+        assert time.monotonic() < deadline, "the workers did not start"
+        time.sleep(0.05)
+    os.killpg(parent.pid, signal.SIGINT)
+    _, said = parent.communicate(timeout=PATIENCE_S)
+    assert parent.returncode == -signal.SIGINT
+    assert said.count("Traceback") == 1  # the parent's own
+    assert not marks[2].exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

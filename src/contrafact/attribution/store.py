@@ -211,6 +211,8 @@ def read_manifest(
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise NotFittedError(_damaged(path, error)) from error
+    if not isinstance(found, dict):
+        raise NotFittedError(_damaged(path, "not an object"))
     return found
 
 
@@ -226,7 +228,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise NotFittedError(_damaged(path, error)) from error
 
 
-def _damaged(path: Path, error: Exception) -> str:
+def _damaged(path: Path, error: object) -> str:
     return f"{path} is damaged ({error}); remove {path.parent} and fit it again."
 
 

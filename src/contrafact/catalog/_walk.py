@@ -21,7 +21,12 @@ class Found:
     problems: list[Problem] = field(default_factory=list)
 
 
-def find_audio(paths: Sequence[Path], *, skip: frozenset[Path]) -> Found:
+_OWN_TABLE = "metadata.csv"
+
+
+def find_audio(
+    paths: Sequence[Path], *, skip: frozenset[Path], table: Path | None = None
+) -> Found:
     """Return the audio files that are named, or lie in folders that are named.
 
     In folders, files are told by their suffix, and hidden ones are left out;
@@ -30,12 +35,14 @@ def find_audio(paths: Sequence[Path], *, skip: frozenset[Path]) -> Found:
     Args:
         paths: Files and folders.
         skip: Folders not to enter on the way, absolute.
+        table: What describes the files. With one, a folder on the way that has
+            another table of its own is not entered, and is a problem.
     """
     problems: list[Problem] = []
     found: dict[str, Path] = {}
     for path in paths:
         n_before = len(found)
-        for file in _below(path, skip, problems):
+        for file in _below(path, skip, table, problems):
             key = os.path.abspath(file)
             if _is_utf8(key):
                 found.setdefault(key, file)
@@ -59,7 +66,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _below(
-    path: Path, skip: frozenset[Path], problems: list[Problem]
+    path: Path, skip: frozenset[Path], table: Path | None, problems: list[Problem]
 ) -> Iterator[Path]:
     if path.is_file():
         yield path
@@ -74,12 +81,27 @@ def _below(
         problems.append(Problem(source=str(error.filename), message=message))
 
     for where, folders, names in os.walk(path, onerror=report):
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".") and Path(where, name).absolute() not in skip
-        ]
+        below = [Path(where, n) for n in sorted(folders) if not n.startswith(".")]
+        entered = [folder for folder in below if folder.absolute() not in skip]
+        apart = [folder for folder in entered if _is_apart(folder, table)]
+        problems += [_not_entered(folder) for folder in apart]
+        folders[:] = [folder.name for folder in entered if folder not in apart]
         for name in sorted(names):
             is_audio = Path(name).suffix.lower() in AUDIO_SUFFIXES
             if is_audio and not name.startswith("."):
                 yield Path(where, name)
+
+
+def _is_apart(folder: Path, table: Path | None) -> bool:
+    """Tell whether a folder has a table of its own, other than the one given."""
+    own = folder / _OWN_TABLE
+    # No file is seen in a folder that may not be looked into; the walk reports it.
+    return table is not None and os.path.isfile(own) and not own.samefile(table)
+
+
+def _not_entered(folder: Path) -> Problem:
+    message = (
+        f"has a {_OWN_TABLE} of its own; not entered. Ingest it apart with that "
+        "table, or name it too."
+    )
+    return Problem(source=str(folder), message=message, is_fatal=False)

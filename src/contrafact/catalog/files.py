@@ -7,6 +7,7 @@ What a file sounds like is the business of `audio.py`.
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,9 @@ _BLOCK = 1 << 20
 
 def _open_source(path: Path) -> BinaryIO:
     try:
+        # Opening a named pipe would wait for someone to write to it.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CatalogError(f"{path} is not a regular file. Leave it out.")
         return path.open("rb")
     except OSError as error:
         raise CatalogError(f"Cannot read {path}: {error.strerror}.") from error

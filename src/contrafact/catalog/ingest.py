@@ -83,7 +83,8 @@ def ingest(
 
     Args:
         workspace: Where to; it is locked meanwhile.
-        paths: Files and folders.
+        paths: Files and folders. With a table given, folders below that have
+            a `metadata.csv` of their own are left out, and reported.
         metadata: A table about them; see `read_metadata`.
         strict: Take nothing at all if there is any problem.
         progress: Called after every file, from this thread.
@@ -102,7 +103,11 @@ def ingest(
     table = None if metadata is None else read_metadata(metadata)
     with workspace.lock(), workspace.catalog() as catalog:
         workspace.files.remove_leftovers()
-        found = find_audio(roots, skip=_own_folders(workspace))
+        found = find_audio(
+            roots,
+            skip=_own_folders(workspace),
+            table=None if table is None else table.path,
+        )
         rows = Rows(table, found.paths, roots)
         with ThreadPoolExecutor(max_workers=n_workers) as pool:
             run = _Run(workspace, catalog, rows, pool=pool, progress=progress)

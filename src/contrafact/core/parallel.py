@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +30,8 @@ def map_in_order(
     """Yield `function` of each task, in the order of the tasks.
 
     Processes are spawned, not forked: a forked child of a process with threads
-    may hang. With one worker, or one task, all runs in this process.
+    may hang. With one worker, or one task, all runs in this process. On Ctrl-C
+    the processes are ended at once: what they do must bear being killed.
 
     Args:
         function: What to do with a task; defined at the top of a module.
@@ -47,6 +49,7 @@ def map_in_order(
         yield from map(function, tasks)
         return
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     try:
         with ProcessPoolExecutor(
             min(n_workers, len(tasks)),
@@ -54,7 +57,13 @@ def map_in_order(
             initializer=_start,
             initargs=(prepare, given),
         ) as executor:
-            yield from executor.map(function, tasks)
+            try:
+                yield from executor.map(function, tasks)
+            except (KeyboardInterrupt, GeneratorExit):
+                # A task may take minutes; nobody waits for its result any more.
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.terminate()
+                raise
     except BrokenProcessPool as error:
         raise WorkerError(
             "A worker process died; it may have run out of memory. A script that "
@@ -63,6 +72,8 @@ def map_in_order(
 
 
 def _start(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    # Ctrl-C goes to every process at once; the parent alone says what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     if prepare is not None:
         prepare(*given)

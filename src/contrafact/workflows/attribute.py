@@ -18,6 +18,7 @@ from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.shares import shares_of
 from contrafact.catalog import Workspace, read_audio, read_tags, write_json
 from contrafact.catalog.atomic import write_bytes
+from contrafact.catalog.audio import read_info
 from contrafact.catalog.files import digest_file
 from contrafact.core.entities import Recording
 from contrafact.core.errors import ConfigError, QueryError
@@ -48,6 +49,7 @@ from contrafact.workflows.train import versions
 __all__ = ["Asked", "ask", "attribute", "measure", "scores_of"]
 
 _N_LOSS_DRAWS = 64
+_LONGEST_S = 1800.0  # every window of the song is held in memory at every draw
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -93,12 +95,13 @@ def ask(
 
     Raises:
         AudioError: If the song cannot be read.
-        QueryError: If it is shorter than one latent token.
+        QueryError: If it is shorter than one latent token, or too long.
         UnknownModelError: If there is no such model.
         IndexMismatchError: If the catalog is not what the model learned.
     """
     torch.set_num_threads(1)
-    sound = read_audio(audio)
+    _require_short(audio)
+    sound = read_audio(audio, max_duration_s=_LONGEST_S)
     record = find_model(workspace, model)
     generator = open_model(record)
     encoding = encoding_of(generator)
@@ -124,6 +127,15 @@ def ask(
         queries=Queries(LatentBatch.stack(windows), (text,) * len(windows)),
         lengths=tuple(int(part.shape[-1]) for part in windows),
     )
+
+
+def _require_short(audio: Path) -> None:
+    length_s = read_info(audio).duration_s
+    if length_s > _LONGEST_S:
+        raise QueryError(
+            f"{audio} lasts {length_s / 60:.0f} min; a song of up to "
+            f"{_LONGEST_S / 60:.0f} min can be attributed. Cut it into parts."
+        )
 
 
 def attribute(  # noqa: PLR0913 - options of a command

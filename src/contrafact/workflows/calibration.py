@@ -14,6 +14,7 @@ from typing import Any
 
 from contrafact.attribution.base import Estimator
 from contrafact.catalog import write_json
+from contrafact.core.errors import ModelFormatError
 from contrafact.workflows.models import ModelRecord
 
 __all__ = ["add_measurement", "scale_of"]
@@ -31,7 +32,12 @@ def _key(method: Estimator) -> str:
 
 def _read(record: ModelRecord) -> dict[str, Any]:
     path = _path(record)
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ModelFormatError(
+            f"{path} is damaged ({error}); delete it, `contrafact verify` remakes it."
+        ) from error
     return found
 
 

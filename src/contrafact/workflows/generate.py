@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,12 +100,17 @@ def sample_audio(
     """Return a song as samples, `(channel, time)`, peaks within [-1, 1].
 
     Raises:
-        ConfigError: If the length is out of range.
+        ConfigError: If length, steps or guidance is out of range.
     """
     longest_s = generator.max_tokens / generator.token_rate_hz
     if not 0 < seconds <= longest_s:
         raise ConfigError(
             f"This model makes up to {longest_s:.1f} s of music; got {seconds} s."
+        )
+    if settings.n_steps < 1 or not math.isfinite(settings.guidance):
+        raise ConfigError(
+            "Steps must be at least 1 and guidance a finite number; got "
+            f"{settings.n_steps} and {settings.guidance}."
         )
     n_tokens = min(generator.max_tokens, -int(-seconds * generator.token_rate_hz // 1))
     batch = generator.sample(

@@ -13,7 +13,7 @@ from contrafact.attribution.base import AttributionTask
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
 from contrafact.attribution.store import read_manifest
 from contrafact.catalog import Workspace, write_json
-from contrafact.core.errors import IndexMismatchError
+from contrafact.core.errors import IndexMismatchError, NotFittedError
 from contrafact.generators import Generator
 from contrafact.generators.latents import LatentSet
 from contrafact.workflows.latents import Encoding, corpus_latents
@@ -140,6 +140,18 @@ def training_set(
 def _read(directory: Path) -> IndexRecord:
     manifest = read_manifest(directory) or {}
     facts = read_manifest(directory, "record.json") or {}
+    try:
+        return _record(directory, manifest, facts)
+    except KeyError as error:
+        raise NotFittedError(
+            f"The index in {directory} is damaged: its description lacks {error}; "
+            "remove the folder and run `contrafact index build` again."
+        ) from error
+
+
+def _record(
+    directory: Path, manifest: Mapping[str, Any], facts: Mapping[str, Any]
+) -> IndexRecord:
     return IndexRecord(
         id=directory.name,
         model_id=facts["model_id"],

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from contrafact.catalog import Workspace, atomic_path, read_audio
+from contrafact.catalog import Workspace, read_audio
+from contrafact.catalog.atomic import write_bytes
 from contrafact.core.entities import Recording
 from contrafact.core.errors import TrainingError
 from contrafact.generators.latents import LatentSet, LatentWindow, cut_windows
@@ -113,10 +115,13 @@ def corpus_latents(
 def _cached(workspace: Workspace, recording: Recording, encoding: Encoding) -> Tensor:
     folder = workspace.cache_dir / "latents" / encoding.key[:16]
     path = folder / f"{recording.digest}.safetensors"
-    if not path.exists():
-        latents = encode_file(
-            workspace.audio_path(recording), encoding, duration_s=recording.duration_s
-        )
-        with atomic_path(path) as part:
-            save_file({"latents": latents}, part)
-    return load_file(path)["latents"]
+    try:
+        return load_file(path)["latents"]
+    except (OSError, SafetensorError, KeyError):
+        pass  # Not there yet, or damaged: a cache is simply made again.
+    latents = encode_file(
+        workspace.audio_path(recording), encoding, duration_s=recording.duration_s
+    )
+    # As bytes: safetensors does not tell a full disk from other errors.
+    write_bytes(path, save({"latents": latents}))
+    return latents

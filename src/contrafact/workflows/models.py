@@ -89,9 +89,17 @@ def open_model(record: ModelRecord) -> Generator:
     """Load a model.
 
     Raises:
-        GeneratorError: If its files are incomplete, damaged or unsafe.
+        GeneratorError: If its files are incomplete, damaged, unsafe or not
+            those that its manifest names.
     """
-    return load_generator(record.directory)
+    generator = load_generator(record.directory)
+    if generator.digest != record.digest:
+        raise ModelFormatError(
+            f"The weights in {record.directory} are not those that were trained "
+            f"there: found {generator.digest[:12]}, wanted {record.digest[:12]}. "
+            "Put the files back, or train the model again."
+        )
+    return generator
 
 
 def trained_on(workspace: Workspace, record: ModelRecord) -> list[Recording]:
@@ -118,14 +126,26 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     except ValueError as error:
-        raise ModelFormatError(
-            f"{folder / MANIFEST} is damaged ({error}); train the model again."
-        ) from error
+        raise _damaged(folder, error) from error
     return found
+
+
+def _damaged(folder: Path, reason: object) -> ModelFormatError:
+    return ModelFormatError(
+        f"{folder / MANIFEST} is damaged ({reason}); delete {folder} and train the "
+        "model again."
+    )
 
 
 def _read(folder: Path) -> ModelRecord:
     facts = _manifest(folder)
+    try:
+        return _record(folder, facts)
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, f"it lacks {error}") from error
+
+
+def _record(folder: Path, facts: dict[str, Any]) -> ModelRecord:
     return ModelRecord(
         id=folder.name,
         digest=facts["model"],

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 
 import contrafact
-from contrafact.catalog import Workspace, atomic_path, storage_errors, write_json
+from contrafact.catalog import Workspace, storage_errors, write_json
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import (
     ConfigError,
@@ -221,8 +222,7 @@ def _run(trainer: Trainer, part: Path, progress: Progress) -> None:
     saved_at = time.monotonic()
 
     def save() -> None:
-        with atomic_path(state) as path:
-            save_file(trainer.state(), path)
+        write_bytes(state, save_tensors(trainer.state()))
 
     def on_step(step: int, _: float) -> None:
         nonlocal saved_at
@@ -233,8 +233,7 @@ def _run(trainer: Trainer, part: Path, progress: Progress) -> None:
 
     if trainer.step <= config.checkpoint_step:
         trainer.run(until=config.checkpoint_step, on_step=on_step)
-        with atomic_path(middle) as path:
-            save_file(trainer.weights(), path)
+        write_bytes(middle, save_tensors(trainer.weights()))
     trainer.run(on_step=on_step)
     save()
 

@@ -67,9 +67,13 @@ def find_attribution(workspace: Workspace, attribution_id: str) -> Attribution:
             f"{len(folders)} attributions in {workspace.root} begin with "
             f"{attribution_id!r}; `contrafact attribute` prints the id to give."
         )
-    return attribution_from_json(
-        json.loads((folders[0] / "attribution.json").read_text())
-    )
+    path = folders[0] / "attribution.json"
+    try:
+        return attribution_from_json(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError) as error:
+        raise QueryError(
+            f"{path} is damaged ({error}); attribute the song again."
+        ) from error
 
 
 def verify(
@@ -228,11 +232,14 @@ def _regenerated(
     tags = asked.tags
     if "contrafact_seed" not in tags:
         return None
-    settings = SamplingSettings(
-        seed=int(tags["contrafact_seed"]),
-        n_steps=int(tags.get("contrafact_steps", 40)),
-        guidance=float(tags.get("contrafact_guidance", 2.0)),
-    )
+    try:
+        settings = SamplingSettings(
+            seed=int(tags["contrafact_seed"]),
+            n_steps=int(tags.get("contrafact_steps", 40)),
+            guidance=float(tags.get("contrafact_guidance", 2.0)),
+        )
+    except ValueError:
+        return None  # Somebody else's tags: there is nothing to sample it by.
     generator = load_generator(model.folder)
     samples = sample_audio(
         generator,

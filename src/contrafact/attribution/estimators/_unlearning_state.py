@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from contrafact.attribution.gradients import LayerGradients
 from contrafact.attribution.store import read_tensors
-from contrafact.catalog.atomic import atomic_path
+from contrafact.catalog.atomic import write_bytes
 
 _FILE = "state.safetensors"
 
@@ -62,8 +62,9 @@ class UnlearningState:
         """Save it in `directory`, whole or not at all."""
         tensors = {f"squares/{n}": total for n, total in self.squares.items()}
         counts = torch.tensor([self.n_squares, self.n_done])
-        with atomic_path(directory / _FILE) as part:
-            save_file({**tensors, "losses": self.losses, "counts": counts}, part)
+        state = {**tensors, "losses": self.losses, "counts": counts}
+        # As bytes: safetensors does not tell a full disk from other errors.
+        write_bytes(directory / _FILE, save(state))
 
     @classmethod
     def read(cls, directory: Path) -> UnlearningState | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from contrafact.attribution.base import (
@@ -42,7 +42,7 @@ from contrafact.attribution.store import (
     read_tensors,
     write_manifest,
 )
-from contrafact.catalog.atomic import atomic_path
+from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import NotFittedError
 from contrafact.core.parallel import map_in_order
 
@@ -126,8 +126,7 @@ class IndexEstimator:
         with task.at_checkpoint(self._settings.checkpoint):
             if not factors.exists():
                 state = _fit_factors(task, self._settings)
-                with atomic_path(factors) as part:
-                    save_file(state, part)
+                write_bytes(factors, save(state))
             fitted = self._read(task, directory)
             fitted.store.create()
             self._fill(task, fitted, progress)
