@@ -3,13 +3,17 @@
 The same steps as on the command line, as functions:
 
 ```python
+from pathlib import Path
+
 import contrafact
 
 workspace = contrafact.Workspace.init("demo")
 contrafact.write_corpus("planted", "music", n_recordings=48)
 contrafact.ingest(workspace, ["music"], metadata="music/metadata.csv")
 model = contrafact.train(workspace, recipe="quick")
-song = contrafact.generate(workspace, "a slow waltz", model=model.id, out="song.flac")
+song = contrafact.generate(
+    workspace, "a slow waltz", model=model.id, out=Path("song.flac")
+)
 contrafact.build_index(workspace, model=model.id)
 answer = contrafact.attribute(workspace, song.path, model=model.id)
 print(contrafact.headline(answer))

@@ -40,7 +40,7 @@ def attribute(  # noqa: PLR0913 - every option is an argument
             "--estimator",
             metavar="NAME",
             help="index: fast, needs an index. unlearning: slow, needs none. "
-            "similarity and random: to compare with.",
+            "similarity, captions and random: to compare with.",
         ),
     ] = "index",
     by: Annotated[

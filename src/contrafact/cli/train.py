@@ -34,8 +34,7 @@ def train(
             "--recipe",
             metavar="quick|full",
             callback=_known_recipe,
-            help="quick: about a minute on two cores. full: an hour or two there, "
-            "or less on a GPU.",
+            help="quick: a minute or two on one core. full: half an hour to an hour.",
         ),
     ] = "quick",
     name: Annotated[
@@ -44,7 +43,7 @@ def train(
             "--name",
             metavar="NAME",
             show_default=False,
-            help="What to call the model. If not given, it is named by its content.",
+            help="What to call the model. If not given, it is named after the recipe.",
         ),
     ] = None,
     seed: SeedOption = 0,

@@ -13,7 +13,7 @@ import torch
 
 from contrafact.attribution.base import AttributionTask, Estimator, Queries, Scores
 from contrafact.attribution.draws import losses_at
-from contrafact.attribution.estimators import ESTIMATORS
+from contrafact.attribution.estimators import make_estimator
 from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.shares import shares_of
 from contrafact.catalog import Workspace, read_audio, read_tags, write_json
@@ -32,7 +32,12 @@ from contrafact.core.results import (
 from contrafact.generators import Generator, LatentBatch
 from contrafact.generators.latents import LatentSet, cut_windows
 from contrafact.workflows import calibration
-from contrafact.workflows.index import encoding_of, index_dir, training_set
+from contrafact.workflows.index import (
+    check_digest,
+    encoding_of,
+    index_dir,
+    training_set,
+)
 from contrafact.workflows.latents import encode_file
 from contrafact.workflows.models import (
     ModelRecord,
@@ -191,11 +196,12 @@ def attribute(  # noqa: PLR0913 - options of a command
 def _ready(
     workspace: Workspace, asked: Asked, name: str, progress: Progress
 ) -> Estimator:
-    if name not in ESTIMATORS:
-        raise ConfigError(f"No estimator {name!r}; there are {', '.join(ESTIMATORS)}.")
-    method = ESTIMATORS[name]()
+    method = make_estimator(name)
     if isinstance(method, IndexEstimator):
-        return method.open(asked.task, index_dir(workspace, asked.record))
+        folder = index_dir(workspace, asked.record)
+        opened = method.open(asked.task, folder)
+        check_digest(folder, opened.digest())
+        return opened
     folder = workspace.cache_dir / name / asked.record.digest[:12]
     return method.fit(asked.task, folder, progress=stage_progress(progress, name))
 

@@ -29,6 +29,7 @@ from contrafact.workflows.train import exclusive
 __all__ = [
     "IndexRecord",
     "build_index",
+    "check_digest",
     "encoding_of",
     "find_indexes",
     "index_dir",
@@ -135,6 +136,21 @@ def training_set(
             f"({data.digest[:12]}): captions or audio changed. Train again."
         )
     return data
+
+
+def check_digest(directory: Path, digest: str) -> None:
+    """Raise unless an index holds what it held when it was built.
+
+    Raises:
+        IndexMismatchError: If its files changed since.
+    """
+    facts = read_manifest(directory, "record.json") or {}
+    if facts.get("digest") != digest:
+        raise IndexMismatchError(
+            f"The index in {directory} is not as it was built (found "
+            f"{digest[:12]}, its record says {str(facts.get('digest'))[:12]}); "
+            "delete it and run `contrafact index build` again."
+        )
 
 
 def _read(directory: Path) -> IndexRecord:
