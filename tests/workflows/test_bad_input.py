@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from contrafact.catalog import Workspace, write_audio
+from contrafact.catalog import Workspace, write_audio, write_json
 from contrafact.core.errors import (
     ConfigError,
+    IndexMismatchError,
     ModelFormatError,
     NotFittedError,
     QueryError,
 )
 from contrafact.workflows.attribute import ask
 from contrafact.workflows.generate import generate
-from contrafact.workflows.index import find_indexes
+from contrafact.workflows.index import check_digest, find_indexes
 from contrafact.workflows.ingest import ingest
 from contrafact.workflows.models import find_model, list_models, open_model
 from contrafact.workflows.train import train
@@ -119,3 +120,11 @@ def test_named_pipe_in_a_folder_does_not_stop_ingest(tmp_path: Path) -> None:
     report = ingest(Workspace.init(tmp_path / "ws"), [music])
     assert len(report.taken) == 1
     assert [Path(p.source).name for p in report.problems] == ["pipe.wav"]
+
+
+def test_index_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
+    """Features of the right size that are not those that were built do not pass."""
+    write_json(tmp_path / "record.json", {"digest": "as it was built"})
+    check_digest(tmp_path, "as it was built")
+    with pytest.raises(IndexMismatchError, match="not as it was built"):
+        check_digest(tmp_path, "something else")

@@ -45,6 +45,7 @@ from contrafact.attribution.store import (
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import NotFittedError
 from contrafact.core.parallel import map_in_order
+from contrafact.generators.latents import LatentSet
 
 __all__ = ["IndexEstimator", "IndexSettings"]
 
@@ -328,7 +329,7 @@ def _sampled(
     task: AttributionTask, draws: Draws, n_sample: int
 ) -> Iterator[LayerGradients]:
     """Yield the gradients of windows spread evenly over the corpus."""
-    for row in _spread(len(task.train), n_sample):
+    for row in _spread(task.train, n_sample):
         yield gradients_of(
             task.generator, *task.train_batch([row]), draws,
             measurement=task.measurement,
@@ -338,7 +339,7 @@ def _sampled(
 def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tensor:
     """Return one over the typical length of each noise level's gradient."""
     singles, total = draws.singles(), torch.zeros(len(draws))
-    for row in _spread(len(task.train), n_pilot):
+    for row in _spread(task.train, n_pilot):
         found = gradients_of(
             task.generator, *task.train_batch([row]), singles,
             measurement=task.measurement,
@@ -349,10 +350,16 @@ def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tenso
     return weights / weights.mean()
 
 
-def _spread(total: int, at_most: int) -> list[int]:
-    """Return up to `at_most` rows spread evenly over `total`."""
-    count = min(total, at_most)
-    return [i * total // count for i in range(count)]
+def _spread(train: LatentSet, at_most: int) -> list[int]:
+    """Return up to `at_most` windows spread evenly, whatever order they are in."""
+
+    def name(row: int) -> tuple[str, float]:
+        window = train.windows[row]
+        return window.recording_id, window.start_s
+
+    ordered = sorted(range(len(train)), key=name)
+    count = min(len(train), at_most)
+    return [ordered[i * len(train) // count] for i in range(count)]
 
 
 _work: tuple[_Fitted, Draws] | None = None
