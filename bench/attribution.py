@@ -187,10 +187,6 @@ def main() -> None:
     unnamed = bench.songs([r.caption_anonymous or "" for r in sources], seed=2)
     result = known(bench)
     result["cost"] = cost(bench, seconds, named)
-    if "steering" not in result:
-        result["self_influence_first"] = self_influence(bench, 200)
-        result["steering"] = steering(bench)
-    write_result(f"attribution-{chosen.corpus}", result)
     for name in sorted(chosen.estimators, key=lambda n: n == "unlearning"):
         print(f"estimator {name}", flush=True)
         if name == "unlearning" and not chosen.unlearning_songs:
@@ -207,6 +203,10 @@ def main() -> None:
             found[kind] = hit_rates(bench, method.score(part), ids[:count])
         result[name] = found
         write_result(f"attribution-{chosen.corpus}", result)
+    if "steering" not in result:
+        result["self_influence_first"] = self_influence(bench, 200)
+        result["steering"] = steering(bench)
+    write_result(f"attribution-{chosen.corpus}", result)
 
 
 if __name__ == "__main__":
