@@ -11,9 +11,9 @@ PYTEST_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-EXTRAS := dev,scores,postgres,stable-audio
+EXTRAS := dev,scores,postgres,parquet,stable-audio
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-SOURCES := src tests bench docs .ci conftest.py
+SOURCES := src tests bench verify docs .ci conftest.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,15 @@ import pytest
 def rng() -> np.random.Generator:
     """Return a seeded source of random numbers; the same for every test."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep keys that tests make out of the folder of whoever runs them."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("CONTRAFACT_KEYS", raising=False)
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
 
 
 @pytest.fixture(autouse=True)

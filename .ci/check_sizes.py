@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_FILE_LINES = 400
+# An auditor gets one file that needs nothing else; a test holds it to this.
+MAX_LINES_OF = {"verify/contrafact_verify.py": 500}
 MAX_FUNCTION_LINES = 40
 MAX_BYTES = 16 * 2**20
 
@@ -68,8 +70,9 @@ def body_lines(function: Function, code: set[int]) -> int:
 def python_problems(path: Path) -> Iterator[str]:
     """Yield what is too long in a Python file."""
     source = path.read_text(encoding="utf-8")
-    if (n := len(source.splitlines())) > MAX_FILE_LINES:
-        yield f"{path}: {n} lines, more than {MAX_FILE_LINES}. Split it."
+    limit = MAX_LINES_OF.get(path.as_posix(), MAX_FILE_LINES)
+    if (n := len(source.splitlines())) > limit:
+        yield f"{path}: {n} lines, more than {limit}. Split it."
     if path.parts[0] == "tests":
         return
     code = code_lines(source)

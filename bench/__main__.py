@@ -12,6 +12,8 @@ from pathlib import Path
 
 SCRIPTS = (
     ("codec.py", "measure"),
+    ("audit.py",),
+    ("marking.py",),
     ("attribution.py", "--corpus", "scores"),
     ("attribution.py", "--corpus", "planted"),
     ("verification.py", "--corpus", "scores"),

@@ -33,13 +33,16 @@ from contrafact.workflows.recipes import find_recipe
 
 
 def first_sources(scores: Scores, owner: dict[str, str]) -> list[str]:
-    """Return the source with the largest summed score, for each query."""
+    """Return the source with the largest influence, for each query."""
     names = sorted(set(owner.values()))
-    place = {name: i for i, name in enumerate(names)}
-    index = torch.tensor([place[owner[r]] for r in scores.recording_ids])
-    sums = torch.zeros(len(scores.values), len(names))
-    sums.index_add_(1, index, scores.values)
-    return [names[int(i)] for i in sums.argmax(1)]
+    weights = torch.zeros(len(scores.recording_ids), len(names))
+    for column, name in enumerate(names):
+        parts = {r: 1.0 for r in scores.recording_ids if owner[r] == name}
+        if scores.overlap is not None:
+            parts = scores.overlap.weights(parts)
+        for row, recording in enumerate(scores.recording_ids):
+            weights[row, column] = parts.get(recording, 0.0)
+    return [names[int(i)] for i in (scores.values @ weights).argmax(1)]
 
 
 def hit_rates(bench: Bench, scores: Scores, sources: list[str]) -> dict[str, object]:
@@ -101,6 +104,8 @@ def steering(bench: Bench) -> dict[str, object]:
         hits += list(distance.argmin(1) == np.arange(len(artists)))
         every = np.linalg.norm(found[:, None] - (train / spread)[None], axis=2)
         nearest += list(every.min(1))
+    heldout = log_mel(bench, [row for _, row in bench.heldout(60)]) / spread  # type: ignore[arg-type]
+    apart = np.linalg.norm(heldout[:, None] - (train / spread)[None], axis=2)
     among = np.linalg.norm((train / spread)[:, None] - (train / spread)[None], axis=2)
     np.fill_diagonal(among, np.inf)
     ceiling = [
@@ -113,12 +118,13 @@ def steering(bench: Bench) -> dict[str, object]:
         "training_recordings_nearest_to_their_own_artist": rate(ceiling),
         "distance_to_nearest_training_recording": {
             "songs_median": round(float(np.median(nearest)), 2),
+            "heldout_recordings_median": round(float(np.median(apart.min(1))), 2),
             "training_recordings_median": round(float(np.median(among.min(1))), 2),
         },
     }
 
 
-def cost(bench: Bench, seconds: float, songs: Queries) -> dict[str, object]:
+def cost(bench: Bench, seconds: dict[str, float], songs: Queries) -> dict[str, object]:
     """Return the build in training epochs and a query in seconds."""
     recipe = find_recipe("quick")
     trainer = Trainer(bench.data, recipe.network, recipe.training)
@@ -134,8 +140,9 @@ def cost(bench: Bench, seconds: float, songs: Queries) -> dict[str, object]:
     query = (time.perf_counter() - started) / 5
     return {
         "epoch_processor_s": round(epoch, 2),
-        "build_processor_s": round(seconds, 1),
-        "build_in_epochs": round(seconds / epoch, 1),
+        "build_processor_s": round(seconds["one"], 1),
+        "build_in_epochs": round(seconds["one"] / epoch, 1),
+        "build_in_epochs_in_two_processes": round(seconds["two"] / epoch, 1),
         "query_s": round(query, 2),
         "query_in_epochs": round(query / epoch, 3),
     }
@@ -203,8 +210,9 @@ def main() -> None:
             found[kind] = hit_rates(bench, method.score(part), ids[:count])
         result[name] = found
         write_result(f"attribution-{chosen.corpus}", result)
-    if "steering" not in result:
+    if "index" in chosen.estimators:
         result["self_influence_first"] = self_influence(bench, 200)
+    if "steering" not in result:
         result["steering"] = steering(bench)
     write_result(f"attribution-{chosen.corpus}", result)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from common import say
 from contrafact.catalog import Workspace
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
+from contrafact.rights.corpora import write_corpus_consents
 from contrafact.workflows.ingest import ingest
 from contrafact.workflows.models import SHIPPED
 from contrafact.workflows.train import train
@@ -29,6 +30,7 @@ def main() -> None:
     workspace = Workspace.init(FOLDER)
     settings = CorpusSettings(n_recordings=N_RECORDINGS)
     table = find_corpus("scores").write(FOLDER / "corpus", settings)
+    write_corpus_consents("scores", FOLDER / "corpus")
     ingest(workspace, [FOLDER / "corpus"], metadata=table)
     record = train(workspace, recipe="full", progress=say)
     shutil.rmtree(SHIPPED, ignore_errors=True)

@@ -14,7 +14,11 @@ import pytest
 import typer.main
 
 import contrafact
-from contrafact.attribution.estimators import ESTIMATORS, make_estimator
+from contrafact.attribution.estimators import (
+    ESTIMATORS,
+    PREDICTS_RISE,
+    make_estimator,
+)
 from contrafact.catalog.corpora import CORPORA
 from contrafact.cli import app
 from contrafact.cli._exit import exit_code_of
@@ -103,11 +107,11 @@ def test_documented_exit_codes_are_those_of_the_commands() -> None:
 )
 def test_every_plug_in_has_a_section(page: str, names: list[str]) -> None:
     """What a registry lists has a heading of its own on the registry's page."""
-    headings = re.findall(r"^## `(\w+)`", _read(page), re.MULTILINE)
+    headings = re.findall(r"^## `([\w-]+)`", _read(page), re.MULTILINE)
     assert set(names) <= set(headings)
 
 
-@pytest.mark.parametrize("name", ["index", "unlearning"])
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_every_setting_of_an_estimator_is_documented(name: str) -> None:
     """The tables of settings give each setting's name and default, and no other."""
     section = _read("estimators.md").partition(f"## `{name}`")[2].partition("\n## ")[0]
@@ -122,6 +126,15 @@ def test_every_setting_of_an_estimator_is_documented(name: str) -> None:
             assert shown[key] == str(default).lower()
         else:
             assert float(shown[key]) == default
+
+
+def test_the_table_of_costs_tells_whose_scores_are_rises_of_loss() -> None:
+    """It has a row for every estimator, with the unit that the code says it has."""
+    table = _read("estimators.md").partition("| Estimator |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if "`" in line]
+    units = {n: row[-1].strip() for row in rows for n in re.findall(r"`(\S+)`", row[0])}
+    assert units.keys() == ESTIMATORS.keys()
+    assert {n for n, unit in units.items() if unit == "rise of loss"} == PREDICTS_RISE
 
 
 def test_every_environment_variable_is_documented() -> None:

@@ -40,10 +40,14 @@ def _run(code: str) -> subprocess.CompletedProcess[str]:
     "module",
     [
         "contrafact",
+        "contrafact.audit",
         "contrafact.catalog",
         "contrafact.cli",
         "contrafact.core.results",
+        "contrafact.ledger",
         "contrafact.reports",
+        "contrafact.rights",
+        "contrafact.rights.readers",
     ],
 )
 def test_importing_it_imports_nothing_heavy(module: str) -> None:

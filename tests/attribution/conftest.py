@@ -173,6 +173,21 @@ def settings_of() -> Callable[[str], dict[str, Any]]:
             "learning_rate": 0.1,
         },
     }
+    step = {"n_unlearn_draws": 16, "n_score_draws": 8, "learning_rate": 0.1}
+    sampled = {"n_sample": 6, "n_sample_draws": 4}
+    small["unlearning-ekfac"] = {**step, **sampled}
+    draws = {"n_draws": 8, "n_query_draws": 8, "n_panel": 4}
+    small["ek-fac"] = {**draws, **sampled}
+    small |= {name: {**draws, "n_features": 300} for name in ("trak", "d-trak", "das")}
+    small["gradient-cosine"] = draws
+    # The tiny studio is worse than an untrained one, which knows nothing.
+    small["mucs"] = {
+        "n_score_draws": 8,
+        "n_steps": 3,
+        "batch_size": 4,
+        "learning_rate": 0.01,
+        "null_loss": 100.0,
+    }
     return lambda name: small.get(name, {})
 
 

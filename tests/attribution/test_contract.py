@@ -25,6 +25,8 @@ from contrafact.generators.latents import LatentSet
 
 # float32 gradients and losses, summed in another order, then in eight bits.
 ROUNDED = 2e-3
+# The index's panel went through its eight bits, a query did not.
+COMPRESSED = 5e-2
 # What these say does not hang on noise draws.
 SEEDLESS = {"captions", "similarity"}
 
@@ -76,6 +78,34 @@ def test_scores_are_the_mean_of_their_replicates(
     if scores.replicates is not None:
         assert scores.replicates.ndim == 4
         assert _close(scores.replicates.mean((1, 2)), scores.values)
+
+
+def test_a_panel_is_recordings_of_the_corpus_as_queries(
+    fitted: Estimator, task: AttributionTask, queries: Queries
+) -> None:
+    """Its rows are the scores of recordings' first windows, NaN on themselves.
+
+    Up to a factor of the row, which shares do not see: an estimator may undo that
+    a recording of the corpus had a part in its own fit.
+    """
+    panel = fitted.score(queries).panel
+    if panel is None:
+        return
+    ids = task.train.recording_ids
+    assert panel.shape[1] == len(ids)
+    assert panel.isnan().sum(1).tolist() == [1] * len(panel)
+    for row in panel:
+        name = ids[int(row.isnan().nonzero())]
+        first = next(
+            i for i, w in enumerate(task.train.windows) if w.recording_id == name
+        )
+        caption = task.train.windows[first].caption
+        asked = Queries(task.train.batch([first]), (caption,))
+        found = fitted.score(asked).values[0][~row.isnan()]
+        wanted = row[~row.isnan()]
+        factor = (found * wanted).sum() / wanted.square().sum()
+        assert factor > 0
+        assert (found / factor - wanted).abs().max() <= COMPRESSED * wanted.abs().max()
 
 
 def test_the_same_seed_gives_the_same_bytes(

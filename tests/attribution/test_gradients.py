@@ -32,12 +32,16 @@ def _measured(
     said: Conditioning,
     time: Tensor,
     noise: Tensor,
+    along: Tensor,
     measurement: Measurement,
 ) -> Tensor:
     if measurement == "loss":
         return generator.loss(one, said, times=time, noise=noise)[0]
     noisy = (1 - time) * one.latents + time * noise
-    return generator.predict(noisy, time, said, one.mask).square().mean()
+    output = generator.predict(noisy, time, said, one.mask)
+    if measurement == "squared_output":
+        return output.square().mean()
+    return (output * along).sum() * (2 / output.numel()) ** 0.5
 
 
 def _loop(
@@ -55,8 +59,11 @@ def _loop(
         said = generator.condition([caption], n_tokens=one.n_tokens)
         for k in range(len(draws)):
             time, noise = draws.times[k : k + 1], draws.noise[k : k + 1]
-            noise = noise[:, :, : one.latents.shape[-1]]
-            value = _measured(generator, one, said, time, noise, measurement)
+            along = draws.noise[k - 1 : k or None]
+            noise, along = (x[:, :, : one.latents.shape[-1]] for x in (noise, along))
+            value = _measured(generator, one, said, time, noise, along, measurement)
+            if measurement == "directed_output":  # a sum of signs, not a mean
+                value = value * draws.n_strata**0.5
             value = value * draws.weights[k]
             grads = torch.autograd.grad(value, list(parameters.values()))
             for name, grad in zip(parameters, grads, strict=True):
@@ -81,7 +88,7 @@ def _worst(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> float:
     )
 
 
-@pytest.mark.parametrize("measurement", ["loss", "squared_output"])
+@pytest.mark.parametrize("measurement", ["loss", "squared_output", "directed_output"])
 def test_gradients_are_those_of_a_plain_loop(
     double_task: AttributionTask, measurement: Measurement
 ) -> None:
@@ -95,6 +102,38 @@ def test_gradients_are_those_of_a_plain_loop(
     )
     wanted = _loop(double_task.generator, double_task.train, rows, draws, measurement)
     assert _worst(found, wanted) < EXACT
+
+
+def test_directed_outputs_have_the_gauss_newton_second_moment(
+    double_task: AttributionTask,
+) -> None:
+    """Their mean outer product is `2 / n J^T J`, which the loss curves with."""
+    name, generator = "postprocess_conv.weight", double_task.generator
+    weight = generator.parameters()[name]
+    one, said = double_task.train_batch([4])
+    shape = one.latents.shape[1:]
+    time, noise = torch.full((1,), 0.4), torch.randn(1, *shape)
+    n_directions = 1500
+    # The same input at every second draw, a direction of its own before it.
+    pairs = torch.stack(
+        [torch.randn(n_directions, *shape), noise.expand(n_directions, -1, -1)], 1
+    )
+    draws = Draws(
+        time.expand(2 * n_directions), pairs.flatten(0, 1),
+        torch.ones(2 * n_directions), 1,
+    )  # fmt: skip
+    found = gradients_of(generator, one, said, draws, measurement="directed_output")[
+        name
+    ][0, 1::2].flatten(1)
+    output = generator.predict(
+        generator.noised(one.latents, noise, time), time, said, one.mask
+    ).flatten()
+    rows = [torch.autograd.grad(x, weight, retain_graph=True)[0] for x in output]
+    jacobian = torch.stack(rows).flatten(1)
+    wanted = 2 / len(output) * jacobian.T @ jacobian
+    moment = found.T @ found / n_directions
+    assert (moment - wanted).norm() < 0.25 * wanted.norm()
+    assert float(moment.trace()) == pytest.approx(float(wanted.trace()), rel=0.1)
 
 
 def test_gradients_reach_every_parameter(double_task: AttributionTask) -> None:
@@ -170,6 +209,24 @@ def stable_audio(tmp_path: Path) -> Generator:
     spec.loader.exec_module(makers)
     makers.make_stable_audio(tmp_path / "tiny")
     return load_generator(tmp_path / "tiny")
+
+
+def test_squared_outputs_of_stable_audio_are_at_its_own_noise(
+    stable_audio: Generator,
+) -> None:
+    """Latents are noised along the arc that the model was trained on."""
+    shape = stable_audio.latent_channels, stable_audio.max_tokens
+    batch = LatentBatch.stack([torch.randn(shape)])
+    said = stable_audio.condition(["slow piano"], n_tokens=[shape[1]])
+    draws = Draws.make(stable_audio, n_draws=1, n_strata=1, seed=0)
+    found = gradients_of(stable_audio, batch, said, draws, measurement="squared_output")
+    angle = draws.times[0] * torch.pi / 2
+    noisy = angle.cos() * batch.latents + angle.sin() * draws.noise
+    value = stable_audio.predict(noisy, draws.times, said, batch.mask).square().mean()
+    parameters = stable_audio.parameters()
+    grads = torch.autograd.grad(value, list(parameters.values()))
+    wanted = {n: g[None, None] for n, g in zip(parameters, grads, strict=True)}
+    assert _worst(found, wanted) < ROUNDED
 
 
 def test_gradients_of_stable_audio_are_those_of_a_plain_loop(

@@ -1,3 +1,5 @@
+"""Where influence lies in time; and that words are never taken for time steps."""
+
 from __future__ import annotations
 
 import pytest
@@ -39,6 +41,28 @@ def test_parts_over_time_sum_to_the_product_of_gradients(generator):
     )
     assert parts.shape == (12,)
     assert float(parts.sum()) == pytest.approx(whole, rel=1e-3)
+
+
+@pytest.mark.parametrize("n_words", [12, 13])
+def test_words_are_no_time_steps_where_there_are_as_many(
+    generator: StudioGenerator, n_words: int
+) -> None:
+    """Influence through the text has no place in time, however long the text is."""
+    with torch.no_grad():
+        for parameter in generator.parameters().values():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    batch = LatentBatch.stack([torch.randn(64, 12)])
+    said = generator.condition([" ".join(["reel"] * n_words)], n_tokens=[12])
+    assert said.tokens.shape[1] == n_words
+    draws = Draws.make(generator, n_draws=4, n_strata=4, seed=0)
+    found = gradients_of(generator, batch, said, draws)
+    text_side = ("cross_attention_proj", "attn2.to_k", "attn2.to_v")
+    direction = {
+        name: g * any(part in name for part in text_side) for name, g in found.items()
+    }
+    assert sum(float(d.abs().sum()) for d in direction.values()) > 0
+    parts = influence_by_token(generator, batch, said, draws, direction)
+    assert parts.abs().max() == 0
 
 
 def test_planted_step_is_where_the_influence_is(generator):

@@ -150,6 +150,19 @@ def test_contradicting_rows_keep_their_files_out(
     assert sorted(recordings(workspace)) == ["1.flac", "2.ogg", "3.m4a"]
 
 
+def test_one_file_under_two_names_is_a_contradiction_too(
+    workspace: Workspace, music: Path, tmp_path: Path
+) -> None:
+    """Rows that spell the path in two ways speak of one file; order does not count."""
+    rows = ["0/0.wav,A", "./0/0.wav,B", "1.flac,C", "1/1.flac,C"]
+    for order in (rows, rows[::-1]):
+        path = table(tmp_path, "\n".join(["file,title", *order, "2.ogg,D", "3.m4a,E"]))
+        report = ingest(workspace, [music], metadata=path)
+        assert len(report.problems) == 2
+        assert all("with other values" in p.message for p in report.problems)
+        assert sorted(recordings(workspace)) == ["1.flac", "2.ogg", "3.m4a"]
+
+
 def test_a_table_that_cannot_be_read_stops_everything(
     workspace: Workspace, music: Path, tmp_path: Path
 ) -> None:

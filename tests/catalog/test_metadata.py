@@ -99,6 +99,12 @@ def test_unknown_columns_are_named_once(tmp_path: Path) -> None:
             "ISRC 'USRC17607839' has another work",
         ),
         (
+            "file,isrc,artists",
+            "a.wav,USRC17607839,Ann;Bob",
+            "b.wav,USRC17607839,Cleo",
+            "ISRC 'USRC17607839' has another artist",
+        ),
+        (
             "file,work,iswc",
             "a.wav,One,T0345246801",
             "b.wav,one,T0000000010",
@@ -134,6 +140,19 @@ def test_equal_rows_are_one(tmp_path: Path) -> None:
     assert result.problems == ()
 
 
+def test_one_isrc_on_two_files_is_pointed_out(tmp_path: Path) -> None:
+    """A second file of one recording is taken, and it is said, on its line."""
+    text = (
+        "file,isrc,artists\na.wav,USRC17607839,Ann;Bob\nb.flac,USRC17607839,bob;ann\n"
+    )
+    path = table(tmp_path, text)
+    (message,) = messages(path)
+    assert message.startswith(
+        "catalog.csv:3: ISRC 'USRC17607839' is that of line 2 too"
+    )
+    assert [row.file for row in read_metadata(path).rows] == ["a.wav", "b.flac"]
+
+
 def test_the_iswc_of_a_work_is_stated_once(tmp_path: Path) -> None:
     """Rows of one work share the ISWC that one of them states."""
     text = "file,work,iswc\na.wav,One,\nb.wav,ONE,T0345246801\nc.wav,Two,\n"
@@ -155,6 +174,9 @@ def test_too_many_cells_are_a_problem(tmp_path: Path) -> None:
         (b"file,path\na,b\n", "2 columns mean 'file'"),
         (b"file,title\na.wav,\xe9tude\n", "catalog.csv:2: not UTF-8"),
         (b'file\n"a.wav\n', "not a CSV line"),
+        ("file,title\na.wav,T\n".encode("utf-16"), "catalog.csv:1: not UTF-8"),
+        ("file,title\na.wav,T\n".encode("utf-16-le"), "catalog.csv:1: not UTF-8"),
+        (b"file,title\na.wav,T\0\n", "catalog.csv:2: not UTF-8"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_an_error(
@@ -171,5 +193,49 @@ def test_missing_tables_and_false_workbooks_are_errors(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="Cannot read"):
         read_metadata(tmp_path / "catalog.csv")
     (tmp_path / "catalog.xlsx").write_text("file,title\n")
+    with pytest.raises(MetadataError, match="not an XLSX workbook"):
+        read_metadata(tmp_path / "catalog.xlsx")
+
+
+def test_formulas_without_values_are_faults_of_their_lines(tmp_path: Path) -> None:
+    """What a program wrote but no spreadsheet ever computed is not taken as blank."""
+    book = openpyxl.Workbook()
+    for cells in (["file", "title"], ["a.wav", '="A"&"B"'], ["b.wav", "B"]):
+        book.active.append(cells)
+    path = tmp_path / "catalog.xlsx"
+    book.save(path)
+    (message,) = messages(path)
+    assert message.startswith("catalog.xlsx:2: cell B2 holds a formula without")
+    assert [row.file for row in read_metadata(path).rows] == ["b.wav"]
+
+
+def test_error_values_are_faults_of_their_lines(tmp_path: Path) -> None:
+    """A formula that failed gives no title of '#DIV/0!'."""
+    book = openpyxl.Workbook()
+    for cells in (["file", "title"], ["a.wav", "#DIV/0!"], ["b.wav", "B"]):
+        book.active.append(cells)
+    path = tmp_path / "catalog.xlsx"
+    book.save(path)
+    assert messages(path) == [
+        "catalog.xlsx:2: cell B2 holds the error #DIV/0!. Correct it."
+    ]
+
+
+def test_an_empty_first_sheet_is_named(tmp_path: Path) -> None:
+    """Who keeps the table on the second sheet is told where it is looked for."""
+    book = openpyxl.Workbook()
+    book.create_sheet("data").append(["file"])
+    book.save(tmp_path / "catalog.xlsx")
+    with pytest.raises(MetadataError, match=r"the first sheet of .* is empty"):
+        read_metadata(tmp_path / "catalog.xlsx")
+
+
+def test_a_workbook_without_a_table_is_an_error(tmp_path: Path) -> None:
+    """A chart in the place of the sheet is refused as what cannot be read."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    book.create_chartsheet("chart")
+    book.create_sheet("hidden")
+    book.save(tmp_path / "catalog.xlsx")
     with pytest.raises(MetadataError, match="not an XLSX workbook"):
         read_metadata(tmp_path / "catalog.xlsx")

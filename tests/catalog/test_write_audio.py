@@ -86,6 +86,19 @@ def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
         write_audio(tmp_path / "file" / "a.wav", WAVE, 16_000)
 
 
+def test_a_name_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    """What no folder can hold is refused with what to do."""
+    with pytest.raises(StorageError, match="the name is too long"):
+        write_audio(tmp_path / f"{'a' * 300}.wav", WAVE, 16_000)
+
+
+def test_a_folder_in_the_way_is_an_error(tmp_path: Path) -> None:
+    """A folder is never replaced by a file, whatever it is called."""
+    (tmp_path / "a.wav").mkdir()
+    with pytest.raises(AudioError, match="it is a folder"):
+        write_audio(tmp_path / "a.wav", WAVE, 16_000)
+
+
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus", ".m4a", ".flac"])
 def test_tags_of_every_format_get_the_same_names(sound: Make, suffix: str) -> None:
     """Title, artist and album are found under one name in every format."""

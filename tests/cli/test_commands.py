@@ -28,6 +28,12 @@ def _paths(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 COMMANDS = _paths(get_command(app))
+WITHOUT_WORKSPACE = [
+    ("audit", "keys", "list"),
+    ("audit", "keys", "new"),
+    ("corpus", "list"),
+    ("corpus", "write"),
+]
 LEAVES = [path for path in COMMANDS if path and path not in {p[:-1] for p in COMMANDS}]
 
 
@@ -35,8 +41,19 @@ def test_the_commands_are_those_that_are_documented() -> None:
     """No command comes or goes unnoticed."""
     assert sorted(" ".join(path) for path in LEAVES) == [
         "attribute",
+        "audit append",
+        "audit bundle",
+        "audit keys list",
+        "audit keys new",
+        "audit keys revoke",
+        "audit verify",
         "catalog list",
         "catalog show",
+        "consent conflicts",
+        "consent import",
+        "consent revoke",
+        "consent show",
+        "consent template",
         "corpus list",
         "corpus write",
         "demo",
@@ -45,8 +62,18 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "index show",
         "ingest",
         "init",
+        "manifest build",
+        "manifest disprove",
+        "manifest prove",
+        "manifest show",
+        "mark",
         "models list",
         "models show",
+        "report ab2013",
+        "report copyright-policy",
+        "report eu-summary",
+        "report per-work-notice",
+        "report rights-reservations",
         "train",
         "verify",
     ]
@@ -72,13 +99,13 @@ def test_help_gives_an_example_that_names_the_command(
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 def test_every_command_takes_json_and_a_workspace(path: tuple[str, ...]) -> None:
-    """Only corpora need no workspace: they are written to a folder."""
+    """Only corpora, which are written to a folder, and keys need no workspace."""
     command: Any = get_command(app)
     for name in path:
         command = command.commands[name]
     options = {word for param in command.params for word in param.opts}
     assert "--json" in options
-    assert ({"-w", "--workspace"} <= options) != (path[0] == "corpus")
+    assert ({"-w", "--workspace"} <= options) != (path in WITHOUT_WORKSPACE)
 
 
 def test_help_needs_nothing_heavy() -> None:
@@ -113,7 +140,7 @@ def test_nothing_typed_is_answered_with_help(run: Run) -> None:
     [
         (["ingest"], "error: Missing argument 'PATH'. See `contrafact ingest --help`."),
         (["catalog"], "error: Missing command. See `contrafact catalog --help`."),
-        (["nonsense"], "error: No such command 'nonsense'. See `contrafact --help`."),
+        (["xyzzy"], "error: No such command 'xyzzy'. See `contrafact --help`."),
         (["train", "--recipe", "x"], "'x' is neither 'quick' nor 'full'"),
         (["train", "--seed", "-1"], "'--seed'"),
         (["attribute", "a", "--model", "m", "--by", "label"], "'--by'"),
@@ -126,7 +153,7 @@ def test_wrong_usage_is_one_line(
     run: Run, words: list[str], line: str, *, as_json: bool
 ) -> None:
     """What was wrong and where help is; exit code 2; nothing on stdout."""
-    result = run(*words, *(["--json"] if as_json and words != ["nonsense"] else []))
+    result = run(*words, *(["--json"] if as_json and words != ["xyzzy"] else []))
     if as_json and words == ["catalog"]:
         line = "error: No such option: --json. See `contrafact catalog --help`."
     assert result.exit_code == 2

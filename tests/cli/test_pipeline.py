@@ -11,11 +11,14 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from contrafact.audit.marking_keys import open_marking_key
 from contrafact.catalog import read_audio
 from contrafact.cli.commands import app
+from contrafact.core.config import keys_dir_from_environment
 
 N_RECORDINGS = 24
 PROMPT = "march in e major for low bell, moderate, in the style of agate"
@@ -71,8 +74,11 @@ def model(ws: Path) -> dict[str, Any]:
 def song(ws: Path, model: dict[str, Any]) -> Path:
     """Return a song that the model generated."""
     out = ws.parent / "song.wav"
+    # A key to mark songs with, so that nothing is said about making one.
+    open_marking_key(keys_dir_from_environment() / "marking")
     words = ["generate", PROMPT, "--model", model["id"], "--seed", 3]
-    document(*words, "--seconds", 4, "-o", out, "-w", ws)
+    made = document(*words, "--seconds", 4, "-o", out, "-w", ws)
+    assert made["marked"]["claim"]["model_digest"] == model["digest"]
     return out
 
 
@@ -112,13 +118,25 @@ def test_a_song_has_the_length_asked_for(song: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_song(ws: Path, song: Path) -> None:
-    """Byte for byte, and another seed another song."""
+    """Sample for sample, and another seed another song."""
     for seed, is_same in ((3, True), (4, False)):
         out = ws.parent / f"again{seed}.wav"
         words = ["generate", PROMPT, "--model", "small", "--seed", seed]
         shown = run(*words, "--seconds", 4, "-o", out, "-w", ws)
         assert str(out) in shown.stdout
-        assert (out.read_bytes() == song.read_bytes()) is is_same
+        samples = (read_audio(path).samples for path in (out, song))
+        assert np.array_equal(*samples) is is_same
+
+
+def test_without_marks_the_same_seed_gives_the_same_bytes(ws: Path, song: Path) -> None:
+    """What differs from time to time is the signature and nothing else."""
+    outs = [ws.parent / f"plain{number}.wav" for number in range(2)]
+    for out in outs:
+        words = ["generate", PROMPT, "--model", "small", "--seed", 3]
+        words += ["--seconds", 4, "--no-mark", "a test", "-o", out, "-w", ws]
+        assert document(*words)["marked"]["key"] is None
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert np.array_equal(read_audio(outs[0]).samples, read_audio(song).samples)
 
 
 def test_an_index_is_shown(ws: Path, index: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from contrafact.core.config import (
     has_display,
     is_debug_wanted,
+    keys_dir_from_environment,
     workspace_from_environment,
 )
 
@@ -22,6 +23,19 @@ def test_the_workspace_is_what_the_variable_names(
     assert workspace_from_environment() is None
     monkeypatch.setenv("CONTRAFACT_WORKSPACE", "ws")
     assert workspace_from_environment() == Path("ws")
+
+
+def test_keys_are_kept_with_the_configuration_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless the variable names another folder."""
+    monkeypatch.delenv("CONTRAFACT_KEYS", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/config")
+    assert keys_dir_from_environment() == Path("/config/contrafact/keys")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "")
+    assert keys_dir_from_environment() == Path.home() / ".config/contrafact/keys"
+    monkeypatch.setenv("CONTRAFACT_KEYS", "keys")
+    assert keys_dir_from_environment() == Path("keys")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contrafact.core.errors import GeneratorError, ModelFormatError
 from contrafact.generators import (
@@ -21,16 +21,6 @@ from contrafact.generators import (
 # Float32 sums in another order; measured differences are below 1e-6.
 SAME = {"rtol": 1e-4, "atol": 1e-5}
 PROMPTS = ["slow piano", "fiddle reel", ""]
-
-
-def _samples_per_token(generator: Generator) -> int:
-    return round(generator.sample_rate / generator.token_rate_hz)
-
-
-def _audio_of(generator: Generator, *, n_samples: int, n_rows: int = 1) -> Tensor:
-    rng = torch.Generator().manual_seed(1)
-    shape = (n_rows, generator.n_channels, n_samples)
-    return 0.1 * torch.randn(shape, generator=rng)
 
 
 def _lengths_of(generator: Generator) -> tuple[int, int, int]:
@@ -65,69 +55,6 @@ def test_generator_offers_the_whole_protocol(generator: Generator) -> None:
     assert generator.n_channels in (1, 2)
     assert generator.max_tokens > 4
     assert generator.sample_rate % generator.token_rate_hz == pytest.approx(0)
-
-
-def test_encode_returns_one_token_for_every_span_begun(generator: Generator) -> None:
-    """A last span that is not full still becomes a token."""
-    span = _samples_per_token(generator)
-    for n_samples in (span, 3 * span, 3 * span + 1):
-        latents = generator.encode(_audio_of(generator, n_samples=n_samples, n_rows=2))
-        n_tokens = math.ceil(n_samples / span)
-        assert latents.shape == (2, generator.latent_channels, n_tokens)
-        assert latents.dtype == torch.float32
-        assert not latents.requires_grad
-
-
-def test_encode_is_deterministic(generator: Generator) -> None:
-    """Latents are the mean of the posterior, not a draw from it."""
-    audio = _audio_of(generator, n_samples=4 * _samples_per_token(generator))
-    assert torch.equal(generator.encode(audio), generator.encode(audio))
-
-
-def test_encode_treats_rows_alone(generator: Generator) -> None:
-    """Latents of a recording do not depend on its batch."""
-    n_samples = 4 * _samples_per_token(generator)
-    audio = _audio_of(generator, n_samples=n_samples, n_rows=2)
-    together = generator.encode(audio)
-    torch.testing.assert_close(together[1:], generator.encode(audio[1:]), **SAME)
-
-
-def test_decode_returns_whole_tokens_of_audio(generator: Generator) -> None:
-    """Decoded audio is as long as its tokens and finite."""
-    latents = torch.zeros(2, generator.latent_channels, 5)
-    audio = generator.decode(latents)
-    expected = (2, generator.n_channels, 5 * _samples_per_token(generator))
-    assert audio.shape == expected
-    assert torch.isfinite(audio).all()
-    assert not audio.requires_grad
-
-
-def test_encode_refuses_audio_shorter_than_a_token(generator: Generator) -> None:
-    """Too short a query is named as such."""
-    short = _audio_of(generator, n_samples=_samples_per_token(generator) - 1)
-    with pytest.raises(GeneratorError, match="token"):
-        generator.encode(short)
-
-
-def test_encode_refuses_wrong_channels(generator: Generator) -> None:
-    """Audio of other channels is not mixed silently."""
-    span = _samples_per_token(generator)
-    with pytest.raises(GeneratorError, match=r"^Audio"):
-        generator.encode(torch.zeros(1, generator.n_channels + 1, span))
-
-
-def test_encode_refuses_audio_that_is_not_finite(generator: Generator) -> None:
-    """A NaN does not pass on into the latents."""
-    audio = _audio_of(generator, n_samples=2 * _samples_per_token(generator))
-    audio[0, 0, 3] = math.nan
-    with pytest.raises(GeneratorError, match="finite"):
-        generator.encode(audio)
-
-
-def test_decode_refuses_wrong_channels(generator: Generator) -> None:
-    """Latents of another codec are refused."""
-    with pytest.raises(GeneratorError, match=r"[Ll]atent"):
-        generator.decode(torch.zeros(1, generator.latent_channels + 1, 4))
 
 
 def test_condition_returns_a_row_for_each_prompt(generator: Generator) -> None:
@@ -329,6 +256,62 @@ def test_load_parameters_takes_all_or_nothing(generator: Generator) -> None:
         with pytest.raises(GeneratorError):
             generator.load_parameters(wrong)
     assert generator.digest == digest
+
+
+def _seen(
+    generator: Generator, latents: Tensor, said: Conditioning
+) -> dict[str, Tensor]:
+    """Return the input of every layer with trainable parameters, over one pass."""
+    inputs: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda _, given: inputs.__setitem__(name, given[0].detach())
+
+    hooks = [
+        layer.register_forward_pre_hook(keep(name))
+        for name, layer in generator.module().named_modules()
+        if any(p.requires_grad for p in layer.parameters(recurse=False))
+    ]
+    times, mask = torch.full((1,), 0.5), torch.ones(1, latents.shape[-1]) > 0
+    generator.predict(latents, times, said, mask)
+    for hook in hooks:
+        hook.remove()
+    return inputs
+
+
+def test_layers_over_tokens_are_those_that_see_the_latents(
+    generator: Generator,
+) -> None:
+    """The list is right where there are as many words as tokens, or one fewer."""
+    prompt = "piano piano piano piano"
+    n_text = generator.condition([prompt], n_tokens=[1]).tokens.shape[1]
+    for n_tokens in (n_text, n_text - 1):
+        said = generator.condition([prompt], n_tokens=[n_tokens])
+        one, other = (
+            _seen(
+                generator, torch.full((1, generator.latent_channels, n_tokens), x), said
+            )
+            for x in (0.3, -0.2)
+        )
+        listed = generator.token_layers()
+        changed = {n for n in one if not torch.equal(one[n], other[n])}
+        assert set(listed) == changed
+        for name, first in listed.items():
+            layer = generator.module().get_submodule(name)
+            length = one[name].shape[2 if isinstance(layer, nn.Conv1d) else 1]
+            assert length - first in (n_tokens, generator.max_tokens)
+
+
+def test_noised_latents_run_from_latents_to_noise(generator: Generator) -> None:
+    """At time 0 nothing is added, at time 1 nothing is left; rows are alone."""
+    batch, _, _, noise = _examples_of(generator)
+    ends = torch.tensor([0.0, 1.0, 0.4])
+    noisy = generator.noised(batch.latents, noise, ends)
+    torch.testing.assert_close(noisy[0], batch.latents[0], **SAME)
+    torch.testing.assert_close(noisy[1], noise[1], **SAME)
+    between = generator.noised(batch.latents[2:], noise[2:], ends[2:])
+    assert torch.equal(noisy[2:], between)
+    assert not torch.allclose(noisy[2], noise[2], atol=0.1)
 
 
 def test_unknown_checkpoint_is_refused(generator: Generator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import socket
@@ -13,6 +14,9 @@ import torch
 from diffusers import CosineDPMSolverMultistepScheduler, StableAudioPipeline
 from safetensors.torch import save_file
 
+from contrafact.attribution.draws import Draws
+from contrafact.attribution.gradients import gradients_of
+from contrafact.attribution.passages import influence_by_token
 from contrafact.core.errors import GeneratorError
 from contrafact.generators import LatentBatch, load_generator
 from contrafact.generators.stable_audio import StableAudioGenerator, load_stable_audio
@@ -238,3 +242,28 @@ def test_checkpoint_holds_inside_its_context_only(
     assert tiny.digest == digest
     with pytest.raises(GeneratorError, match="found half"):
         tiny.checkpoint("whole")
+
+
+@pytest.mark.parametrize("n_words", [10, 11])
+def test_words_are_no_time_steps_where_they_fill_a_window(
+    stable_audio_directory: Path, n_words: int
+) -> None:
+    """A text of a window's length, or one longer, has no place in time either."""
+    path = stable_audio_directory / "tokenizer" / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "model_max_length": n_words}))
+    model = load_stable_audio(stable_audio_directory)
+    said = model.condition(["slow piano"], n_tokens=[7])
+    # Two numbers stand behind the words; one position before the tokens.
+    assert said.tokens.shape[1] in (model.max_tokens, model.max_tokens + 1)
+    batch = LatentBatch.stack([torch.randn(model.latent_channels, 7)])
+    draws = Draws.make(model, n_draws=4, n_strata=4, seed=0)
+    found = gradients_of(model, batch, said, draws)
+    text_side = ("cross_attention_proj", "attn2.to_k", "attn2.to_v")
+    direction = {n: g * any(t in n for t in text_side) for n, g in found.items()}
+    assert sum(float(d.abs().sum()) for d in direction.values()) > 0
+    parts = influence_by_token(model, batch, said, draws, direction)
+    assert parts.shape == (7,)
+    assert parts.abs().max() == 0
+    edges = {n: g * (n == "proj_in.weight") for n, g in found.items()}
+    assert influence_by_token(model, batch, said, draws, edges).abs().min() > 0

@@ -16,15 +16,18 @@ import pytest
 
 from contrafact.catalog import Workspace
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
+from contrafact.rights.corpora import write_corpus_consents
 from contrafact.workflows.ingest import ingest
+from contrafact.workflows.train import train
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with 24 planted recordings and their table."""
+    """Folder with 24 planted recordings, their table and their consents."""
     folder = tmp_path_factory.mktemp("corpus") / "planted"
     settings = CorpusSettings(n_recordings=24, n_workers=1)
     find_corpus("planted").write(folder, settings)
+    write_corpus_consents("planted", folder)
     return folder
 
 
@@ -35,6 +38,14 @@ def filled(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = Workspace.init(root)
     report = ingest(workspace, [corpus], metadata=corpus / "metadata.csv")
     assert report.is_success
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a workspace with a model; not to be written to."""
+    root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("trained") / "ws"))
+    train(Workspace.open(root), recipe="tiny")
     return root
 
 

@@ -3,34 +3,36 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from safetensors.torch import load_file, save_file
 
-from contrafact.catalog import Workspace, write_audio, write_json
+from contrafact.catalog import Workspace, read_tags, write_audio, write_json
 from contrafact.core.errors import (
+    AudioError,
     ConfigError,
+    CorpusError,
     IndexMismatchError,
     ModelFormatError,
     NotFittedError,
     QueryError,
 )
-from contrafact.workflows.attribute import ask
+from contrafact.workflows.attribute import ask, attribute
+from contrafact.workflows.demo import run_demo
 from contrafact.workflows.generate import generate
-from contrafact.workflows.index import check_digest, find_indexes
+from contrafact.workflows.index import (
+    build_index,
+    check_digest,
+    find_indexes,
+    index_dir,
+)
 from contrafact.workflows.ingest import ingest
 from contrafact.workflows.models import find_model, list_models, open_model
 from contrafact.workflows.train import train
 from contrafact.workflows.verify import find_attribution
-
-
-@pytest.fixture(scope="session")
-def trained(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Root of a workspace with a model; not to be written to."""
-    root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("trained") / "ws"))
-    train(Workspace.open(root), recipe="tiny")
-    return root
 
 
 @pytest.fixture
@@ -79,15 +81,64 @@ def test_damaged_cache_is_made_again(workspace: Workspace) -> None:
     assert train(workspace, recipe="tiny") == before
 
 
-@pytest.mark.parametrize("change", [{"guidance": float("nan")}, {"n_steps": 0}])
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"guidance": float("nan")}, "Guidance .* got nan"),
+        ({"guidance": 1e30}, "Guidance .* got 1e"),
+        ({"n_steps": 0}, "Steps .* got 0"),
+        ({"n_steps": 10**11}, "Steps .* got 100000000000"),
+        ({"seconds": 0.0}, "more than 0 .* got 0.0"),
+        ({"seconds": float("nan")}, "got nan"),
+        ({"seconds": 1e9}, "got 1000000000"),
+        ({"prompt": "x" * 100_000}, "100000 characters"),
+        ({"prompt": "a\nb\x1b[2J"}, r"U\+001B"),
+        ({"prompt": "a\0b"}, r"U\+0000"),
+        ({"prompt": "\udcff"}, r"U\+DCFF"),
+    ],
+)
 def test_impossible_sampling_writes_nothing(
-    trained: Path, tmp_path: Path, change: dict[str, float]
+    trained: Path, tmp_path: Path, change: dict[str, Any], found: str
 ) -> None:
-    """Guidance that is no number and zero steps are refused before sampling."""
+    """What no song can come of is refused before sampling, and said."""
     song = tmp_path / "song.flac"
-    with pytest.raises(ConfigError, match="guidance"):
-        generate(Workspace.open(trained), "x", model="tiny", out=song, **change)
+    given: dict[str, Any] = {"prompt": "x", "model": "tiny", "out": song, **change}
+    with pytest.raises(ConfigError, match=found):
+        generate(Workspace.open(trained), **given)
     assert not song.exists()
+
+
+@pytest.mark.parametrize("name", ["song.mp3", "song", "folder.flac"])
+def test_a_place_for_no_song_is_refused_before_sampling(
+    trained: Path, tmp_path: Path, name: str
+) -> None:
+    """An unknown suffix or a folder in the way costs no minute of sampling."""
+    (tmp_path / "folder.flac").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(AudioError, match="Cannot write"):
+        # Were the model looked for first, its absence would be the error.
+        generate(Workspace.open(trained), "x", model="none", out=tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/b", ".hidden", "a\x1bb", "a" * 300, "a b"]
+)
+def test_a_name_that_is_no_name_trains_nothing(fresh: Path, name: str) -> None:
+    """A model's name is a folder's name and a word to type."""
+    with pytest.raises(ConfigError, match="cannot name a model"):
+        train(Workspace.open(fresh), recipe="tiny", name=name)
+    assert not (fresh / "models").exists()
+
+
+def test_no_words_are_a_prompt_too(trained: Path, tmp_path: Path) -> None:
+    """Without a prompt the model is free; line breaks and any script are text."""
+    workspace = Workspace.open(trained)
+    for prompt in ("", "two\nlines", "\N{SNOWMAN} Ω"):
+        song = generate(
+            workspace, prompt, model="tiny", out=tmp_path / "s.flac", seconds=1
+        )
+        assert read_tags(song.path).get("contrafact_prompt", "") == prompt
 
 
 def test_song_of_hours_is_refused_at_once(trained: Path, tmp_path: Path) -> None:
@@ -110,6 +161,27 @@ def test_damaged_attribution_is_named(fresh: Path, text: str) -> None:
         find_attribution(Workspace.open(fresh), "A-1")
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("A-2", "No attribution .* 'A-2'"),
+        ("", "No attribution"),
+        ("*", "No attribution"),
+        ("../A-1", "No attribution"),
+        ("A-", "'A-' begins the ids of 2 attributions, A-1 and A-12 among them"),
+        ("A-1", "A-1/attribution.json is damaged"),
+    ],
+)
+def test_an_attribution_is_found_by_a_unique_id(
+    fresh: Path, asked: str, found: str
+) -> None:
+    """None, several and a whole id that begins another are told apart."""
+    for name in ("A-1", "A-12"):
+        write_json(fresh / "attributions" / name / "attribution.json", {})
+    with pytest.raises(QueryError, match=found):
+        find_attribution(Workspace.open(fresh), asked)
+
+
 def test_named_pipe_in_a_folder_does_not_stop_ingest(tmp_path: Path) -> None:
     """What is no regular file is a problem; its neighbours are taken."""
     rng = np.random.default_rng(0)
@@ -128,3 +200,71 @@ def test_index_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
     check_digest(tmp_path, "as it was built")
     with pytest.raises(IndexMismatchError, match="not as it was built"):
         check_digest(tmp_path, "something else")
+
+
+def test_index_that_is_being_built_is_not_called_damaged(tmp_path: Path) -> None:
+    """Until its record is there, nobody is told to delete it."""
+    with pytest.raises(NotFittedError, match="not finished"):
+        check_digest(tmp_path, "whatever")
+
+
+@pytest.mark.parametrize(
+    "options", [{"corpus": "none"}, {"prompt": "\0"}, {"prompt": "x" * 9999}]
+)
+def test_a_demo_that_cannot_end_does_not_begin(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    """What is wrong is said before minutes of rendering and training."""
+    with pytest.raises((CorpusError, ConfigError)):
+        run_demo(tmp_path / "demo", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def indexed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a workspace with a model, its index and a song."""
+    root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("indexed") / "ws"))
+    workspace = Workspace.open(root)
+    build_index(workspace, model="tiny")
+    generate(workspace, "march", model="tiny", out=root / "song.flac", seconds=2)
+    return root
+
+
+@pytest.mark.parametrize("name", ["kept", "stratum_weights"])
+def test_an_index_that_lacks_a_tensor_is_damaged(
+    indexed: Path, tmp_path: Path, name: str
+) -> None:
+    """A tensor that is missing from the factors is named, when asked or built."""
+    root = Path(shutil.copytree(indexed, tmp_path / "ws"))
+    workspace = Workspace.open(root)
+    (path,) = root.glob("indexes/*/factors.safetensors")
+    save_file({k: v for k, v in load_file(path).items() if k != name}, path)
+    with pytest.raises(NotFittedError, match=f"lacks '{name}'"):
+        attribute(workspace, root / "song.flac", model="tiny")
+    with pytest.raises(NotFittedError, match=f"lacks '{name}'"):
+        build_index(workspace, model="tiny")
+
+
+def test_building_does_not_bless_what_was_tampered_with(
+    indexed: Path, tmp_path: Path
+) -> None:
+    """An index that changed after it was finished stays refused."""
+    root = Path(shutil.copytree(indexed, tmp_path / "ws"))
+    (path,) = root.glob("indexes/*/factors.safetensors")
+    tensors = load_file(path)
+    tensors["stratum_weights"] = tensors["stratum_weights"] * 2
+    save_file(tensors, path)
+    for _ in range(2):
+        with pytest.raises(IndexMismatchError, match="not as it was built"):
+            build_index(Workspace.open(root), model="tiny")
+
+
+def test_an_index_of_another_model_is_refused(indexed: Path, tmp_path: Path) -> None:
+    """Copied under the name of the other's folder, it is told by its digest."""
+    root = Path(shutil.copytree(indexed, tmp_path / "ws"))
+    workspace = Workspace.open(root)
+    train(workspace, recipe="tiny", name="other", seed=5)
+    (folder,) = root.glob("indexes/tiny-*")
+    folder.rename(index_dir(workspace, find_model(workspace, "other")))
+    with pytest.raises(IndexMismatchError, match="another model"):
+        attribute(workspace, root / "song.flac", model="other")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.gradients import Measurement
+from contrafact.attribution.overlap import Overlap
 from contrafact.core.errors import AttributionError
 from contrafact.generators.base import Conditioning, Generator, LatentBatch
 from contrafact.generators.latents import LatentSet
@@ -20,15 +21,20 @@ from contrafact.generators.latents import LatentSet
 __all__ = [
     "AttributionTask",
     "Estimator",
+    "Example",
     "Progress",
     "Queries",
     "Scores",
+    "asked_of",
     "no_progress",
     "sum_windows",
 ]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+Example = tuple[LatentBatch, Conditioning]
+"""Latents, and what the model is told about them; what gradients are taken of."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -59,7 +65,7 @@ class AttributionTask:
             self.generator, n_draws=n_draws, n_strata=self.n_strata, seed=self.seed
         )
 
-    def train_batch(self, rows: list[int]) -> tuple[LatentBatch, Conditioning]:
+    def train_batch(self, rows: list[int]) -> Example:
         """Return training windows with the captions they were trained with."""
         batch = self.train.batch(rows)
         captions = [self.train.windows[row].caption for row in rows]
@@ -100,9 +106,26 @@ class Queries:
         return Queries(self.batch.select([row]), (self.prompts[row],))
 
 
+def asked_of(task: AttributionTask, queries: Queries) -> Example:
+    """Return queries with the conditioning of their prompts."""
+    n_tokens = queries.batch.n_tokens
+    return queries.batch, task.generator.condition(queries.prompts, n_tokens=n_tokens)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """Estimated influence of recordings on queries.
+
+    The unit: by how much the query's loss would rise, had the recording been
+    left out, as one full Newton step on the training loss predicts. That loss is
+    a mean over the windows of the corpus; so a window scores
+    `g_query^T F^-1 g_window / n_window`, with gradients of the loss and the
+    (damped) Fisher matrix `F`, and a recording the sum over its windows. What is
+    divided by is the number of *windows*, never of recordings. `index`, `ek-fac`
+    and `trak` are in this unit by construction, `unlearning` and its kin since
+    they divide the rise of loss by the length of their step. All others say in
+    their docstring what theirs is; none claims to be exact, so retraining sets
+    a scale (`workflows/calibration.py`).
 
     Attributes:
         values: `(n_query, n_train)`, float32; positive where the recording
@@ -113,19 +136,33 @@ class Scores:
         panel: `(n_panel, n_train)`: scores of recordings of the corpus used as
             queries, NaN where a recording meets itself; what influence looks
             like on songs that are not the query. None if not known.
+        overlap: How far recordings teach the same; None if not known, and the
+            influence of several is then the sum of their scores.
     """
 
     values: Tensor
     recording_ids: tuple[str, ...]
     replicates: Tensor | None = None
     panel: Tensor | None = field(default=None)
+    overlap: Overlap | None = None
 
     def __post_init__(self) -> None:
-        """Check the shape."""
+        """Check the shape, and that there is a number everywhere.
+
+        Raises:
+            AttributionError: If not.
+        """
         if self.values.ndim != 2 or self.values.shape[1] != len(self.recording_ids):
             raise AttributionError(
                 f"Scores must be (n_query, {len(self.recording_ids)}); "
                 f"found {tuple(self.values.shape)}."
+            )
+        n_odd = int((~torch.isfinite(self.values)).sum())
+        if n_odd:
+            raise AttributionError(
+                f"{n_odd} of {self.values.numel()} scores are not finite: a loss or a "
+                "gradient overflowed. Check the weights of the model and the latents, "
+                "or take a shorter step where the estimator takes one."
             )
 
 

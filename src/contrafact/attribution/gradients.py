@@ -21,7 +21,10 @@ from contrafact.generators.base import Conditioning, Generator, LatentBatch
 
 __all__ = ["LayerGradients", "Measurement", "flatten", "gradients_of", "tapped"]
 
-Measurement = Literal["loss", "squared_output"]
+Measurement = Literal["loss", "squared_output", "directed_output"]
+"""The loss; the mean squared output of D-TRAK; or the output along random
+directions, whose gradients' mean outer product is the Gauss-Newton matrix of the
+loss. A direction is the noise of another draw: take two draws or more."""
 LayerGradients = dict[str, Tensor]
 """Per parameter name, `(batch, n_sets, *parameter.shape)`; float32, or float64 where
 the model computes in it."""
@@ -93,7 +96,7 @@ def gradients_of(
         batch: The examples.
         conditioning: One row per example.
         draws: Shared draws.
-        measurement: `loss`, or the mean squared output of D-TRAK.
+        measurement: What is differentiated.
         mask_padding: See `Generator.loss`.
 
     Returns:
@@ -163,11 +166,16 @@ def _measure(
             return generator.loss(
                 many, said, times=times, noise=noise, mask_padding=mask_padding
             )
-        t = times[:, None, None]
-        noisy = (1 - t) * many.latents + t * noise
+        noisy = generator.noised(many.latents, noise, times)
         mask = many.mask if mask_padding else torch.ones_like(many.mask)
         output = generator.predict(noisy, times, said, mask)
         weight = mask.float()
+        if measurement == "directed_output":
+            along = (output * noise.roll(1, 0)).sum(1) * weight
+            # Over the entries, squares have the mean of the loss's second
+            # derivative; over a set of draws, signs are random.
+            n_entries = output.shape[1] * mask.sum(1).to(output.dtype)
+            return along.sum(1) * (2 * draws.n_strata / n_entries).sqrt()
         squared = output.square().mean(1) * weight
         return squared.sum(1) / weight.sum(1)
 

@@ -2,8 +2,9 @@
 
 A gradient is a sum over time steps. Its product with the other side's gradient
 splits into a part for each step; the stretch with the largest sum is the
-passage. Layers that see no time step of their own (text, duration) are left
-out.
+passage. Only the layers that the generator names as running over tokens count
+(`Generator.token_layers`); those that see the text or the duration do not, even
+where a text is as long as a song.
 """
 
 from __future__ import annotations
@@ -43,24 +44,24 @@ def influence_by_token(
     n_tokens = batch.latents.shape[-1]
     layers, inputs, grads = tapped(generator, batch, conditioning, draws, "loss")
     total = torch.zeros(n_tokens)
-    for name, layer in layers.items():
+    for name, first in generator.token_layers().items():
         weight = direction[f"{name}.weight"][0, 0]
-        part = _by_position(layer, inputs[name], grads[name], weight)
-        if part is None or part.shape[-1] not in (n_tokens, n_tokens + 1):
-            continue
-        total += part.reshape(-1, part.shape[-1]).sum(0)[-n_tokens:]
+        part = _by_position(layers[name], inputs[name], grads[name], weight)
+        if part is not None:
+            # A model may pad its window behind the tokens.
+            total += part.sum(0)[first : first + n_tokens]
     return total * batch.mask[0]
 
 
 def _by_position(
     layer: nn.Module, given: Tensor, grad: Tensor, weight: Tensor
 ) -> Tensor | None:
-    """The layer's part of the product for every row and position."""
+    """The layer's part of the product, `(row, position)`; None of a norm."""
+    if isinstance(layer, nn.LayerNorm):
+        return None
     given, grad = given.float(), grad.float()
     if isinstance(layer, nn.Conv1d):
         return torch.einsum("bot,oi,bit->bt", grad, weight[..., 0], given)
-    if given.ndim != 3 or isinstance(layer, nn.LayerNorm):
-        return None
     return ((grad @ weight) * given).sum(-1)
 
 

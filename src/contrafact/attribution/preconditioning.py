@@ -15,7 +15,7 @@ from torch import Tensor
 
 from contrafact.attribution.gradients import LayerGradients
 
-__all__ = ["DiagonalFisher", "KroneckerFisher", "Preconditioner"]
+__all__ = ["DiagonalFisher", "KroneckerFisher", "Preconditioner", "eigenvectors"]
 
 _LONGEST_TURNED = 256
 
@@ -147,6 +147,35 @@ class KroneckerFisher:
             variances[name] = rows.square().mean((0, 1))
         return cls(bases, variances, damping=damping)
 
+    @classmethod
+    def in_bases(
+        cls,
+        bases: Mapping[str, tuple[Tensor, Tensor]],
+        batches: Iterable[LayerGradients],
+        *,
+        damping: float,
+    ) -> KroneckerFisher:
+        """Return the preconditioner of these bases, its variances measured.
+
+        Args:
+            bases: By matrix name, the eigenvectors of its rows and columns.
+            batches: Sampled gradients, `(batch, n_sets, ...)`; every set counts
+                as one of its own. They are read once, one at a time.
+            damping: See the class.
+        """
+        total: dict[str, Tensor] = {}
+        count = 0
+        for batch in batches:
+            for name, rows in batch.items():
+                turned = _rotate(rows, bases[name]) if name in bases else rows
+                square = turned.flatten(0, 1).double().square()
+                total[name] = total.get(name, 0) + square.sum(0)
+            count += len(square)
+        kind = rows.dtype
+        return cls(
+            bases, {n: (t / count).to(kind) for n, t in total.items()}, damping=damping
+        )
+
     def _inverse_root(self, name: str) -> Tensor:
         variance = self.variances[name]
         floor = self.damping * variance.mean() + 1e-30
@@ -213,10 +242,14 @@ def _basis(matrices: Tensor) -> Tensor:
     if size > _LONGEST_TURNED:
         return matrices.new_zeros(0, 0)
     flat = matrices.reshape(-1, size)
-    return _eigenvectors(flat.T @ flat)
+    return eigenvectors(flat.T @ flat)
 
 
-def _eigenvectors(matrix: Tensor) -> Tensor:
+def eigenvectors(matrix: Tensor) -> Tensor:
+    """Return the eigenvectors of a symmetric matrix as columns, its own type.
+
+    The same input gives the same: the largest entry of each is positive.
+    """
     vectors: Tensor = torch.linalg.eigh(matrix.double())[1]
     # A sign of its own for each vector, so that the same input gives the same.
     largest = vectors.abs().argmax(dim=0)

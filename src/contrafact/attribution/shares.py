@@ -1,11 +1,12 @@
 """Scores to shares: the only place where influence becomes a percentage.
 
 The influence of a source is how much the query's loss would rise had the model
-been trained without it: the sum of its recordings' scores, times a scale
-measured by retraining if there is one. Its share is that influence over the
-sum of all positive influences. A source counts as told apart only if its share
-stays above what it reaches on other songs; the shares of all that are not told
-apart are the unattributed rest. Nothing is renormalised to 100 %.
+been trained without it: that of its recordings together, from their scores and
+what they have in common, times a scale measured by retraining if there is one.
+Its share is that influence over the sum of all positive influences. A source
+counts as told apart only if its share stays above what it reaches on other songs;
+the shares of all that are not told apart are the unattributed rest. Nothing is
+renormalised to 100 %.
 """
 
 from __future__ import annotations
@@ -86,11 +87,11 @@ def shares_of(
         for resampling query draws and training draws together.
     """
     s = settings or ShareSettings()
-    matrix = _membership(scores, sources)
+    matrix, is_member = _weights(scores, sources)
     point = scores.values[query].double().numpy() @ matrix
     draws = _resampled(scores, query, s) @ matrix
     share, drawn = _normalised(point), _normalised(draws)
-    floor, common = _on_other_songs(scores, matrix, s)
+    floor, common = _on_other_songs(scores, matrix, is_member, s)
     tail = (1 - s.confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     low, high = np.minimum(low, share), np.maximum(high, share)
@@ -120,19 +121,31 @@ def shares_of(
     return tuple(rows), _rest(drawn, share, is_told_apart, tail)
 
 
-def _membership(scores: Scores, sources: Sequence[Source]) -> Array:
-    """Part of each recording that each source has, `(n_recording, n_source)`."""
+def _weights(
+    scores: Scores, sources: Sequence[Source]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """What each recording's score counts for in each source, and whose it is.
+
+    Returns:
+        Twice `(n_recording, n_source)`. A source's influence is that of leaving
+        out its recordings together, see `overlap.py`; without knowledge of
+        what they have in common, the sum of theirs.
+    """
     place = {r: i for i, r in enumerate(scores.recording_ids)}
     matrix = np.zeros((len(place), len(sources)))
+    is_member = np.zeros(matrix.shape, dtype=bool)
     for column, source in enumerate(sources):
-        for recording, part in source.parts.items():
-            if recording not in place:
-                raise AttributionError(
-                    f"Source {source.name!r} names recording {recording}, which "
-                    "the scores do not cover."
-                )
-            matrix[place[recording], column] = part
-    return matrix
+        if lost := next((r for r in source.parts if r not in place), None):
+            raise AttributionError(
+                f"Source {source.name!r} names recording {lost}, which "
+                "the scores do not cover."
+            )
+        known = scores.overlap
+        weights = source.parts if known is None else known.weights(source.parts)
+        rows = [place[recording] for recording in weights]
+        matrix[rows, column] = list(weights.values())
+        is_member[rows, column] = True
+    return matrix, is_member
 
 
 def _resampled(scores: Scores, query: int, settings: ShareSettings) -> Array:
@@ -164,13 +177,16 @@ def _normalised(influence: Array) -> Array:
 
 
 def _on_other_songs(
-    scores: Scores, matrix: Array, settings: ShareSettings
+    scores: Scores,
+    matrix: Array,
+    is_member: NDArray[np.bool_],
+    settings: ShareSettings,
 ) -> tuple[Array, Array]:
     """High quantile and mean of each source's share on songs not its own."""
     if scores.panel is None:
         return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
     panel = scores.panel.double().numpy()
-    own = np.isnan(panel).astype(float) @ (matrix > 0) > 0
+    own = np.isnan(panel).astype(float) @ is_member > 0
     shares = _normalised(np.nan_to_num(panel) @ matrix)
     shares[own] = np.nan
     shares[:, np.isnan(shares).all(axis=0)] = 0.0

@@ -6,6 +6,7 @@ DIR/
   factors.safetensors  preconditioner, stratum weights, kept coordinates
   features.i8          (n_window, n_sets, n_features), int8
   scales.f32           (n_window, n_sets): a feature is its int8 times this
+  solve.safetensors    inverse Fisher matrix between the kept coordinates
   done.u8              one byte a shard of windows: 1 when it is written
 ```
 
@@ -177,6 +178,8 @@ class FeatureStore:
         """Return SHA-256 over manifest, factors and features."""
         state = hashlib.sha256()
         names = ["manifest.json", "factors.safetensors", "features.i8", "scales.f32"]
+        if (self.directory / "solve.safetensors").exists():
+            names.append("solve.safetensors")
         for name in names:
             with (self.directory / name).open("rb") as file:
                 state.update(hashlib.file_digest(file, "sha256").digest())
@@ -245,7 +248,7 @@ def check_manifest(
             raise IndexMismatchError(
                 f"The {found.get('estimator', 'index')} in {directory} was built for "
                 f"another {key} ({_shown(found.get(key))}) than this one "
-                f"({_shown(value)}); build it again with `contrafact index build`."
+                f"({_shown(value)}). Remove {directory} to have it built anew."
             )
 
 

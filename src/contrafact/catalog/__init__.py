@@ -15,6 +15,9 @@ from contrafact.catalog.audio import (
     AudioFacts,
     AudioInfo,
     audio_problems,
+    check_suffix,
+    container_of,
+    encode_audio,
     probe_audio,
     read_audio,
     read_info,
@@ -22,7 +25,7 @@ from contrafact.catalog.audio import (
     write_audio,
 )
 from contrafact.catalog.files import FileStore, digest_file
-from contrafact.catalog.ingest import IngestReport, Progress, ingest
+from contrafact.catalog.ingest import IngestReport, Progress, examine, ingest
 from contrafact.catalog.metadata import MetadataRow, MetadataTable, read_metadata
 from contrafact.catalog.store import Catalog, Entry
 from contrafact.catalog.workspace import Workspace
@@ -42,7 +45,11 @@ __all__ = [
     "atomic_path",
     "audio_problems",
     "canonical_json",
+    "check_suffix",
+    "container_of",
     "digest_file",
+    "encode_audio",
+    "examine",
     "ingest",
     "probe_audio",
     "read_audio",

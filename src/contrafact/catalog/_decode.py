@@ -90,7 +90,9 @@ def open_decoder(path: str | Path) -> Decoder:
             )
         return _open_as(path, container, read_declared(path, container))
     except OSError as error:
-        raise AudioError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise AudioError(
+            f"Cannot read {path}: {error.strerror or error}. Check the path."
+        ) from error
 
 
 def _open_as(path: Path, container: Container, declared: Declared) -> Decoder:

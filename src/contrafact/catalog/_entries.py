@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contrafact.catalog._rows import Entry
@@ -60,8 +60,8 @@ class Rows:
         }
         for file in table.rejected:
             self._rejected.add(self._resolve(file) or "")
-        for row in table.rows:
-            self._place(row)
+        for path, rows in self._placed(table.rows).items():
+            self._use(path, rows)
 
     def _resolve(self, file: str) -> str | None:
         """Return the path of the file, or None if there is no such file."""
@@ -70,17 +70,32 @@ class Rows:
         found = found or self._by_name.get(file)
         return found or next((p for p in candidates if os.path.exists(p)), None)
 
-    def _place(self, row: MetadataRow) -> None:
-        path = self._resolve(row.file)
-        if path is None:
+    def _placed(self, rows: Sequence[MetadataRow]) -> dict[str, list[MetadataRow]]:
+        """Return the rows by the file they speak of, however they name it."""
+        placed: dict[str, list[MetadataRow]] = defaultdict(list)
+        for row in rows:
+            path = self._resolve(row.file)
+            if path is not None:
+                placed[path].append(row)
+                continue
             message = f"no file '{row.file}' on disk. Correct the name or add the file."
             self.problems.append(Problem(source=row.source, message=message))
-        elif path in self._by_path:
-            where = self._by_path[path].source.rpartition(":")[2]
-            message = f"'{row.file}' is the file of line {where} too. Remove one row."
+        return placed
+
+    def _use(self, path: str, rows: Sequence[MetadataRow]) -> None:
+        """Take the row about a file, unless several contradict each other."""
+        said = [replace(row, source="", file="") for row in rows]
+        if all(content == said[0] for content in said):
+            self._by_path[path] = rows[0]
+            return
+        self._rejected.add(path)
+        for row in rows:
+            other = next(r for r in rows if r is not row)
+            message = (
+                f"'{row.file}' is the file of line {other.source.rpartition(':')[2]} "
+                "too, with other values. Correct one of them; both were left out."
+            )
             self.problems.append(Problem(source=row.source, message=message))
-        else:
-            self._by_path[path] = row
 
     def of(self, path: Path) -> MetadataRow | None:
         """Return the row about this file, or None."""

@@ -38,6 +38,7 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only. Choose another place.",
     errno.ENOTDIR: "a part of the path is a file. Choose another place.",
     errno.EEXIST: "a file is in the way of a folder. Choose another place.",
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one.",
     errno.EISDIR: "there is a folder of this name. Choose another name.",
 }
 

@@ -33,7 +33,7 @@ from contrafact.catalog._probe import (
     probe_audio,
 )
 from contrafact.catalog._tags import add_tags, read_tags
-from contrafact.catalog.atomic import write_bytes
+from contrafact.catalog.atomic import storage_errors, write_bytes
 from contrafact.core.errors import AudioError
 from contrafact.core.units import Seconds
 
@@ -43,6 +43,9 @@ __all__ = [
     "AudioFacts",
     "AudioInfo",
     "audio_problems",
+    "check_suffix",
+    "container_of",
+    "encode_audio",
     "probe_audio",
     "read_audio",
     "read_info",
@@ -79,6 +82,15 @@ def read_info(path: str | Path) -> AudioInfo:
         AudioError: If it is empty, not audio, or cannot be read.
     """
     return open_decoder(path).info
+
+
+def container_of(path: str | Path) -> str:
+    """Return the kind of audio file by its content: `WAV`, `FLAC`, `MP3`, `Ogg`...
+
+    Raises:
+        AudioError: If it is empty, not audio, or cannot be read.
+    """
+    return open_decoder(path).container.name
 
 
 def read_audio(
@@ -237,11 +249,24 @@ def write_audio(
         StorageError: If the disk is full or the place is not writable.
     """
     path = Path(path)
-    container = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix.lower())
-    if container is None:
-        raise AudioError(
-            f"Cannot write '{path.suffix}' audio to {path}: use .wav or .flac."
-        )
+    write_bytes(path, encode_audio(path, samples, sample_rate, tags=tags))
+
+
+def encode_audio(
+    path: str | Path,
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    *,
+    tags: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the bytes that `write_audio` would write to a path.
+
+    Raises:
+        AudioError: If the suffix, the shape or the values cannot be written.
+        StorageError: If there can be no file of that name.
+    """
+    path = Path(path)
+    container = check_suffix(path)
     _require_writable(samples, path)
     buffer = BytesIO()
     try:
@@ -253,7 +278,26 @@ def write_audio(
             f"Cannot write {path}: {container} does not take {samples.shape[0]} "
             f"channels at {sample_rate} Hz. Resample or mix it down."
         ) from error
-    write_bytes(path, add_tags(buffer.getvalue(), container, tags or {}))
+    return add_tags(buffer.getvalue(), container, tags or {})
+
+
+def check_suffix(path: Path) -> str:
+    """Return the kind of file that `write_audio` would write, `WAV` or `FLAC`.
+
+    Raises:
+        AudioError: If the suffix is of neither, or a folder is in the way.
+        StorageError: If there can be no file of that name.
+    """
+    container = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix.lower())
+    if container is None:
+        raise AudioError(
+            f"Cannot write '{path.suffix}' audio to {path}: use .wav or .flac."
+        )
+    with storage_errors(path):
+        is_folder = path.is_dir()
+    if is_folder:
+        raise AudioError(f"Cannot write {path}: it is a folder. Name a file.")
+    return container
 
 
 def _require_writable(samples: Block, path: Path) -> None:

@@ -27,7 +27,7 @@ from contrafact.core.entities import Problem, Recording
 from contrafact.core.errors import CatalogError
 from contrafact.core.units import Digest, RecordingId
 
-__all__ = ["IngestReport", "Progress", "ingest"]
+__all__ = ["IngestReport", "Progress", "examine", "ingest"]
 
 _log = logging.getLogger(__name__)
 _N_BATCH = 100
@@ -44,11 +44,13 @@ class IngestReport:
         taken: Recordings that are new, or whose metadata changed.
         unchanged: Recordings that were in the catalog as they are now.
         problems: Everything that was wrong, in the order of the files.
+        n_consents: Consents taken from tables beside the audio.
     """
 
     taken: tuple[RecordingId, ...] = ()
     unchanged: tuple[RecordingId, ...] = ()
     problems: tuple[Problem, ...] = ()
+    n_consents: int = 0
 
     @property
     def is_success(self) -> bool:
@@ -112,6 +114,52 @@ def ingest(
         with ThreadPoolExecutor(max_workers=n_workers) as pool:
             run = _Run(workspace, catalog, rows, pool=pool, progress=progress)
             return run.take(found, strict=strict)
+
+
+def examine(
+    paths: Sequence[str | Path],
+    *,
+    metadata: str | Path | None = None,
+    known: Sequence[Recording] = (),
+    progress: Progress | None = None,
+    n_workers: int = 2,
+) -> tuple[list[Entry], list[Problem]]:
+    """Look at audio files as `ingest` does, and take nothing.
+
+    Args:
+        paths: Files and folders.
+        metadata: A table about them; see `read_metadata`.
+        known: Recordings of a catalog; files of theirs are not decoded again.
+        progress: Called after every file, from this thread.
+        n_workers: Files to decode at a time.
+
+    Returns:
+        An entry for each file that can be read, under the name of that file,
+        copies of one another too; and everything that was wrong.
+
+    Raises:
+        MetadataError: If the table cannot be read at all.
+    """
+    roots = [Path(path) for path in paths]
+    table = None if metadata is None else read_metadata(metadata)
+    found = find_audio(
+        roots, skip=frozenset(), table=None if table is None else table.path
+    )
+    rows = Rows(table, found.paths, roots)
+    look = partial(_examine, known={r.digest: r for r in known})
+    entries, problems = [], [*found.problems, *rows.problems]
+    with ThreadPoolExecutor(max_workers=n_workers) as pool:
+        for number, one in enumerate(pool.map(look, found.paths), start=1):
+            problems += one.problems
+            if one.sound is not None:
+                entry, notes = make_entry(
+                    one.path, one.sound, tags=one.tags, row=rows.of(one.path)
+                )
+                entries.append(entry)
+                problems += notes
+            if progress is not None:
+                progress(number, len(found.paths))
+    return entries, problems
 
 
 def _own_folders(workspace: Workspace) -> frozenset[Path]:

@@ -94,7 +94,10 @@ def read_metadata(path: str | Path) -> MetadataTable:
     lines = read_lines(path)
     header = next(lines, None)
     if header is None:
-        raise MetadataError(f"{path} is empty. Give it a header line and rows.")
+        sheet = "the first sheet of " if path.suffix.lower() == ".xlsx" else ""
+        raise MetadataError(f"{sheet}{path} is empty. Give it a header line and rows.")
+    if header.fault:
+        raise MetadataError(f"{header.source}: {header.fault}")
     columns, problems = _columns(header)
     rows = []
     for line in lines:
@@ -102,6 +105,7 @@ def read_metadata(path: str | Path) -> MetadataTable:
         problems += found
         rows += [row] if row else []
     rows, clashes = _without_contradictions(rows)
+    problems += _shared_isrcs(rows)
     kept = {row.file for row in rows}
     lost = {row.file for row, _ in clashes} - kept
     problems += [Problem(source=row.source, message=text) for row, text in clashes]
@@ -143,6 +147,8 @@ def _columns(header: TableLine) -> tuple[list[str | None], list[Problem]]:
 def _row(
     line: TableLine, columns: Sequence[str | None]
 ) -> tuple[MetadataRow | None, list[Problem]]:
+    if line.fault:
+        return None, [Problem(source=line.source, message=line.fault)]
     if len(line.cells) > len(columns):
         message = (
             f"{len(line.cells)} cells under {len(columns)} columns. "
@@ -196,6 +202,7 @@ def _without_contradictions(
     clashes = [
         *_clashes(rows, lambda r: r.file, _content, "file", "other values"),
         *_clashes(rows, lambda r: r.isrc, _work_key, "ISRC", "another work"),
+        *_clashes(rows, lambda r: r.isrc, _credited, "ISRC", "another artist"),
         *_clashes(rows, _titled_work, lambda r: r.iswc, "work", "another ISWC"),
         *_clashes(rows, lambda r: r.iswc, _titled_work, "ISWC", "another work"),
     ]
@@ -208,6 +215,10 @@ def _without_contradictions(
 
 def _content(row: MetadataRow) -> MetadataRow:
     return replace(row, source="")
+
+
+def _credited(row: MetadataRow) -> frozenset[str] | None:
+    return frozenset(map(normalise_name, row.artists)) or None
 
 
 def _titled_work(row: MetadataRow) -> str | None:
@@ -243,6 +254,20 @@ def _clashes(
                         "Correct one of them; both were left out."
                     ),
                 )
+
+
+def _shared_isrcs(rows: Sequence[MetadataRow]) -> Iterator[Problem]:
+    """Yield a note on every row whose ISRC another file has had before."""
+    first: dict[str, MetadataRow] = {}
+    for row in rows:
+        if row.isrc is None or first.setdefault(row.isrc, row) is row:
+            continue
+        where = first[row.isrc].source.rpartition(":")[2]
+        message = (
+            f"ISRC '{row.isrc}' is that of line {where} too, another file. Both were "
+            "taken; if they are not one recording, correct one of them."
+        )
+        yield Problem(source=row.source, message=message, is_fatal=False)
 
 
 def _with_known_iswc(rows: Sequence[MetadataRow]) -> Iterator[MetadataRow]:

@@ -28,6 +28,9 @@ EXIT_CODES: dict[type[errors.ContrafactError], int] = {
     errors.AttributionError: 6,
     errors.ReportError: 7,
     errors.WorkerError: 8,
+    errors.RightsError: 9,
+    errors.AuditError: 10,
+    errors.LedgerError: 11,
 }
 """The exit code of each branch of errors; 2 is also that of wrong usage."""
 
@@ -37,6 +40,7 @@ _STORAGE = {
     errno.EACCES: "no permission. Change it, or choose another place.",
     errno.EPERM: "no permission. Change it, or choose another place.",
     errno.EROFS: "the file system is read-only. Choose another place.",
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one.",
 }
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "ModelOption",
     "ReportOption",
     "SeedOption",
+    "UnlicensedOption",
     "WorkspaceOption",
     "named_workspace",
     "open_workspace",
@@ -60,7 +61,16 @@ ReportOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option("--seed", min=0, metavar="N", help="Same seed, same result."),
+    typer.Option(
+        "--seed", min=0, max=2**63 - 1, metavar="N", help="Same seed, same result."
+    ),
+]
+UnlicensedOption = Annotated[
+    bool,
+    typer.Option(
+        "--unlicensed-research",
+        help="Go on whatever the consents say. What is made is marked for good.",
+    ),
 ]
 
 

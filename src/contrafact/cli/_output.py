@@ -23,6 +23,7 @@ __all__ = [
     "print_lines",
     "print_next",
     "print_rows",
+    "print_stamp",
     "print_table",
     "to_json",
 ]
@@ -70,6 +71,14 @@ def print_next(*words: object, workspace: Path | None) -> None:
     place = [] if workspace is None else ["-w", str(workspace)]
     typed = ["contrafact", *map(str, words), *place]
     print_lines(f"Next: {shlex.join(typed)}")
+
+
+def print_stamp(stamp: str) -> None:
+    """Print what a result is marked with, if anything."""
+    if stamp:
+        print_lines(
+            f"MARKED {stamp}: made with material that nobody allowed this use of."
+        )
 
 
 def plain(text: object) -> str:

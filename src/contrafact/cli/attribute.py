@@ -16,7 +16,12 @@ from contrafact.cli._options import (
     named_workspace,
     open_workspace,
 )
-from contrafact.cli._output import print_json, print_lines, print_next, print_table
+from contrafact.cli._output import (
+    print_json,
+    print_lines,
+    print_next,
+    print_table,
+)
 from contrafact.cli._progress import show_progress
 from contrafact.core.results import Attribution, SourceKind, attribution_to_json
 

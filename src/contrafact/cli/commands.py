@@ -14,17 +14,26 @@ from typer.core import TyperGroup
 
 from contrafact import __version__
 from contrafact.cli import (
+    allocate,
     attribute,
+    audit,
     catalog,
+    consent,
     corpus,
     demo,
     generate,
     index,
     ingest,
     init,
+    manifest,
+    mark,
     models,
+    regulator,
+    release,
+    retrain,
     train,
     verify,
+    withdraw,
 )
 from contrafact.cli._exit import guarded
 from contrafact.cli._output import print_json, print_lines
@@ -35,9 +44,11 @@ __all__ = ["app", "main"]
 _EPILOG = (
     "Exit codes: 0 done; 1 nothing taken, or an error of no other kind; 2 wrong "
     "usage; 3 workspace or disk; 4 catalog, audio or corpus; 5 model or training; "
-    "6 attribution; 7 report; 8 worker process; 130 interrupted. An error is one "
-    "line on standard error.\n\n"
+    "6 attribution; 7 report; 8 worker process; 9 rights; 10 audit; 11 payment; "
+    "130 interrupted. "
+    "An error is one line on standard error.\n\n"
     "Environment: CONTRAFACT_WORKSPACE names the workspace where -w does not; "
+    "CONTRAFACT_KEYS names the folder of keys; "
     "CONTRAFACT_DEBUG=1 does what --debug does."
 )
 
@@ -108,6 +119,8 @@ def root(
 
         contrafact init -w ws
         contrafact ingest music/ --metadata music/metadata.csv -w ws
+        contrafact consent template -w ws > licences.csv
+        contrafact consent import licences.csv -w ws
         contrafact train --name mine -w ws
         contrafact generate "a slow waltz" --model mine -o song.flac -w ws
         contrafact index build --model mine -w ws
@@ -138,18 +151,30 @@ def _show_log(ctx: typer.Context) -> None:
 
 
 _START, _CATALOG, _MODELS, _ANSWERS = "Start", "Catalog", "Models", "Answers"
+_EVIDENCE = "Evidence"
+_PAYMENT = "Payment"
 
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("init", rich_help_panel=_START)(init.init)
 app.command("ingest", rich_help_panel=_CATALOG)(ingest.ingest)
 app.add_typer(catalog.app, name="catalog", rich_help_panel=_CATALOG)
 app.add_typer(corpus.app, name="corpus", rich_help_panel=_CATALOG)
+app.add_typer(consent.app, name="consent", rich_help_panel=_CATALOG)
 app.command("train", rich_help_panel=_MODELS)(train.train)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("generate", rich_help_panel=_MODELS)(generate.generate)
+app.command("mark", rich_help_panel=_MODELS)(mark.mark)
 app.add_typer(index.app, name="index", rich_help_panel=_ANSWERS)
 app.command("attribute", rich_help_panel=_ANSWERS)(attribute.attribute)
 app.command("verify", rich_help_panel=_ANSWERS)(verify.verify)
+app.add_typer(release.app, name="release", rich_help_panel=_EVIDENCE)
+app.command("withdraw", rich_help_panel=_EVIDENCE)(withdraw.withdraw)
+app.command("retrain", rich_help_panel=_EVIDENCE)(retrain.retrain)
+app.add_typer(manifest.app, name="manifest", rich_help_panel=_EVIDENCE)
+app.add_typer(audit.app, name="audit", rich_help_panel=_EVIDENCE)
+app.add_typer(regulator.app, name="report", rich_help_panel=_EVIDENCE)
+
+app.add_typer(allocate.app, name="allocate", rich_help_panel=_PAYMENT)
 
 
 def main() -> None:

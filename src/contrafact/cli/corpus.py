@@ -1,17 +1,34 @@
-"""`contrafact corpus list|write`."""
+"""`contrafact corpus list|write|check`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contrafact.cli._options import JsonOption, SeedOption
-from contrafact.cli._output import print_json, print_lines, print_next, print_rows
+from contrafact.cli._options import (
+    JsonOption,
+    SeedOption,
+    WorkspaceOption,
+    open_workspace,
+)
+from contrafact.cli._output import (
+    print_json,
+    print_lines,
+    print_next,
+    print_rows,
+    to_json,
+)
 from contrafact.cli._progress import show_progress
 
+if TYPE_CHECKING:
+    from contrafact.workflows.gate import GateReport
+
 __all__ = ["app"]
+
+_REFUSED = 9
+_N_SHOWN = 20
 
 app = typer.Typer(help="Music that contrafact can make, to train on and to measure.")
 
@@ -99,3 +116,84 @@ def write(
                 f"The {heldout} held-out one(s) in {directory / 'heldout'} would be "
                 "taken in too: move them away first."
             )
+
+
+@app.command("check")
+def check(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", show_default=False, help="A folder of audio, or one file."
+        ),
+    ],
+    use: Annotated[
+        str, typer.Option("--use", metavar="USE", help="What it shall be used for.")
+    ] = "train-generative",
+    territory: Annotated[
+        str,
+        typer.Option(
+            "--territory",
+            metavar="WHERE",
+            help="Where, as 'worldwide', 'DE FR' or 'worldwide -CN'.",
+        ),
+    ] = "worldwide",
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="DATE", help="The day of the use: 2026-01-31."),
+    ] = "today",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse every file without live consent, or that sounds like a reserved one.
+
+    Consents and withdrawn recordings are those of the workspace; a metadata.csv
+    in the folder says what its files are. The exit code is 0 if all may be
+    used, and 9 if any is refused or cannot be read.
+
+    Example:
+        contrafact corpus check music --use train-generative -w ws
+    """
+    opened = open_workspace(workspace)
+    from contrafact.rights import Territory, parse_use
+    from contrafact.workflows.gate import Question, check_folder
+    from contrafact.workflows.withdraw import parse_effective
+
+    question = Question(
+        use=parse_use(use),
+        on=parse_effective(on),
+        territory=Territory.parse(territory),
+    )
+    with show_progress(as_json=as_json) as progress:
+        report = check_folder(opened, directory, question, progress=progress)
+    if as_json:
+        print_json(_check_document(report))
+    else:
+        _show_check(report)
+    if not report.is_passed:
+        text = f"{len(report.refused)} of {report.n_files} file(s) refused for {use}"
+        typer.echo(f"error: {text}", err=True)
+        raise typer.Exit(_REFUSED)
+
+
+def _check_document(report: GateReport) -> dict[str, Any]:
+    q = report.question
+    return {
+        "passed": report.is_passed,
+        "use": q.use.value,
+        "territory": str(q.territory),
+        "on": str(q.on),
+        "n_files": report.n_files,
+        "n_refused": len(report.refused),
+        "refused": to_json(report.refused),
+        "notes": to_json(report.notes),
+        "matcher": {"name": report.matcher, "threshold": report.threshold},
+    }
+
+
+def _show_check(report: GateReport) -> None:
+    for refusal in report.refused[:_N_SHOWN]:
+        print_lines(f"refused ({refusal.by}): {refusal.file}: {refusal.reason}")
+    if len(report.refused) > _N_SHOWN:
+        print_lines(f"and {len(report.refused) - _N_SHOWN} more; --json lists all.")
+    n_passed = report.n_files - len(report.refused)
+    print_lines(f"{n_passed} of {report.n_files} file(s) may be used.")

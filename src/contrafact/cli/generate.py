@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contrafact.cli._marks import say_new_key
 from contrafact.cli._options import (
     JsonOption,
     ModelOption,
@@ -14,7 +15,7 @@ from contrafact.cli._options import (
     WorkspaceOption,
     open_workspace,
 )
-from contrafact.cli._output import print_json, print_lines, print_next
+from contrafact.cli._output import print_json, print_lines, print_next, print_stamp
 
 __all__ = ["generate"]
 
@@ -45,7 +46,10 @@ def generate(  # noqa: PLR0913 - every option is an argument
         float, typer.Option("--seconds", metavar="S", help="Length of the song.")
     ] = 8.0,
     steps: Annotated[
-        int, typer.Option("--steps", min=1, metavar="N", help="Steps of the sampler.")
+        int,
+        typer.Option(
+            "--steps", min=1, max=1000, metavar="N", help="Steps of the sampler."
+        ),
     ] = 40,
     guidance: Annotated[
         float,
@@ -53,13 +57,23 @@ def generate(  # noqa: PLR0913 - every option is an argument
             "--guidance", metavar="G", help="How closely to follow the prompt; 1: free."
         ),
     ] = 2.0,
+    no_mark: Annotated[
+        str | None,
+        typer.Option(
+            "--no-mark",
+            metavar="REASON",
+            show_default=False,
+            help="Leave out content credentials; the register keeps the reason.",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Generate a song from a prompt.
 
-    Prompt, seed and the digest of the model are written into the file's tags.
-    Same model, prompt and seed give the same song.
+    Prompt, seed and the digest of the model are written into the file's tags,
+    and signed content credentials say that a model made it. Same model, prompt
+    and seed give the same samples; signatures differ each time.
 
     Example:
         contrafact generate "a slow waltz" --model mine -o song.flac -w ws
@@ -78,10 +92,14 @@ def generate(  # noqa: PLR0913 - every option is an argument
         out=out,
         n_steps=steps,
         guidance=guidance,
+        unmarked_because=no_mark,
     )
+    say_new_key(song.marked)
     if as_json:
         print_json(song)
     else:
         print_lines(f"Wrote {song.duration_s:.1f} s of music to {song.path}.")
+        print_stamp(song.stamp)
+        print_lines(*song.notices)
         words = ("attribute", song.path, "--model", song.model_id)
         print_next(*words, workspace=workspace)

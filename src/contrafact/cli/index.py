@@ -9,10 +9,17 @@ import typer
 from contrafact.cli._options import (
     JsonOption,
     ModelOption,
+    UnlicensedOption,
     WorkspaceOption,
     open_workspace,
 )
-from contrafact.cli._output import print_json, print_lines, print_next, print_rows
+from contrafact.cli._output import (
+    print_json,
+    print_lines,
+    print_next,
+    print_rows,
+    print_stamp,
+)
 from contrafact.cli._progress import show_progress
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ app = typer.Typer(help="Attribution indexes: what makes answers fast.")
 @app.command("build")
 def build(
     model: ModelOption,
+    unlicensed_research: UnlicensedOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,7 +52,12 @@ def build(
     from contrafact.workflows.index import build_index
 
     with show_progress(as_json=as_json) as progress:
-        index = build_index(opened, model=model, progress=progress)
+        index = build_index(
+            opened,
+            model=model,
+            unlicensed_research=unlicensed_research,
+            progress=progress,
+        )
     if as_json:
         print_json(index)
     else:
@@ -52,6 +65,7 @@ def build(
             f"Built the index {index.id} of {index.n_recordings} recording(s), "
             f"{_size(index)}."
         )
+        print_stamp(index.stamp)
         words = ("attribute", "AUDIO", "--model", index.model_id)
         print_next(*words, workspace=workspace)
 
@@ -71,9 +85,10 @@ def show(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
         print_json({"indexes": indexes})
     elif indexes:
         rows = [
-            (i.id, i.model_id, i.n_recordings, i.n_windows, _size(i)) for i in indexes
+            (i.id, i.model_id, i.n_recordings, i.n_windows, _size(i), i.stamp or None)
+            for i in indexes
         ]
-        print_rows(("id", "model", "recordings", "windows", "size"), rows)
+        print_rows(("id", "model", "recordings", "windows", "size", "mark"), rows)
     else:
         print_lines("No indexes. Build one: contrafact index build --model MODEL")
 

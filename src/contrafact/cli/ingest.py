@@ -60,7 +60,7 @@ def ingest(
     with show_progress(as_json=as_json) as progress:
         report = run(opened, paths, metadata=metadata, strict=strict, progress=progress)
     if as_json:
-        names = ("taken", "unchanged", "problems")
+        names = ("taken", "unchanged", "problems", "n_consents")
         print_json({name: getattr(report, name) for name in names})
     else:
         _print(report, workspace)
@@ -79,4 +79,6 @@ def _print(report: IngestReport, workspace: Path | None) -> None:
             f"{len(report.taken)} recording(s) taken, {len(report.unchanged)} "
             f"unchanged, {len(report.problems)} problem(s)."
         )
+        if report.n_consents:
+            print_lines(f"{report.n_consents} consent(s) taken from consents.csv.")
         print_next("train", workspace=workspace)

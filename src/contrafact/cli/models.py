@@ -24,14 +24,17 @@ def list_(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
     Next, everything about one of them: contrafact models show MODEL.
     """
     opened = open_workspace(workspace)
-    from contrafact.workflows.models import list_models
+    from contrafact.workflows.models import all_models
 
-    models = list_models(opened)
+    models = all_models(opened)
     if as_json:
         print_json({"models": models})
     elif models:
-        rows = [(m.id, m.kind, m.recipe, m.n_recordings, m.digest[:12]) for m in models]
-        print_rows(("id", "kind", "recipe", "recordings", "digest"), rows)
+        rows = [
+            (m.id, m.kind, m.recipe, m.n_recordings, m.digest[:12], m.stamp or None)
+            for m in models
+        ]
+        print_rows(("id", "kind", "recipe", "recordings", "digest", "mark"), rows)
     else:
         print_lines("No models. Train one: contrafact train")
 
@@ -54,8 +57,9 @@ def show(
     """
     opened = open_workspace(workspace)
     from contrafact.workflows.models import find_model
+    from contrafact.workflows.stores import home_of
 
-    record = to_json(find_model(opened, model))
+    record = to_json(find_model(home_of(opened, model), model))
     if as_json:
         print_json(record)
     else:

@@ -9,10 +9,11 @@ import typer
 from contrafact.cli._options import (
     JsonOption,
     SeedOption,
+    UnlicensedOption,
     WorkspaceOption,
     open_workspace,
 )
-from contrafact.cli._output import print_json, print_lines, print_next
+from contrafact.cli._output import print_json, print_lines, print_next, print_stamp
 from contrafact.cli._progress import show_progress
 
 __all__ = ["train"]
@@ -47,13 +48,22 @@ def train(
         ),
     ] = None,
     seed: SeedOption = 0,
+    unlicensed_research: UnlicensedOption = False,
+    licensed_only: Annotated[
+        bool,
+        typer.Option(
+            "--licensed-only",
+            help="Leave out recordings without live consent, instead of refusing.",
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a text-to-music model from scratch on the catalog.
 
-    Same catalog, recipe and seed give the same model. Run it again after it was
-    interrupted: it goes on where it stopped.
+    Every recording must have live consent for it, and none may sound like one
+    that was withdrawn. Same catalog, recipe and seed give the same model. Run it
+    again after it was interrupted: it goes on where it stopped.
 
     Example:
         contrafact train --recipe quick --name mine -w ws
@@ -64,7 +74,15 @@ def train(
     from contrafact.workflows.train import train as run
 
     with show_progress(as_json=as_json) as progress:
-        model = run(opened, recipe=recipe, name=name, seed=seed, progress=progress)
+        model = run(
+            opened,
+            recipe=recipe,
+            name=name,
+            seed=seed,
+            unlicensed_research=unlicensed_research,
+            licensed_only=licensed_only,
+            progress=progress,
+        )
     if as_json:
         print_json(model)
         return
@@ -73,5 +91,6 @@ def train(
         f"Trained the model {model.id} on {model.n_recordings} recording(s)"
         f" in {model.n_steps} steps{loss}."
     )
+    print_stamp(model.stamp)
     words = ("generate", "PROMPT", "--model", model.id, "-o", "song.flac")
     print_next(*words, workspace=workspace)

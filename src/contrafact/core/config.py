@@ -12,14 +12,17 @@ from pathlib import Path
 
 __all__ = [
     "DEBUG_VARIABLE",
+    "KEYS_VARIABLE",
     "WORKSPACE_VARIABLE",
     "has_display",
     "is_debug_wanted",
+    "keys_dir_from_environment",
     "workspace_from_environment",
 ]
 
 WORKSPACE_VARIABLE = "CONTRAFACT_WORKSPACE"
 DEBUG_VARIABLE = "CONTRAFACT_DEBUG"
+KEYS_VARIABLE = "CONTRAFACT_KEYS"
 
 _OFF = ("", "0", "false", "no", "off")
 
@@ -28,6 +31,18 @@ def workspace_from_environment() -> Path | None:
     """Return the folder that `CONTRAFACT_WORKSPACE` names, or None."""
     named = os.environ.get(WORKSPACE_VARIABLE, "")
     return Path(named) if named else None
+
+
+def keys_dir_from_environment() -> Path:
+    """Return the folder of signing keys: what `CONTRAFACT_KEYS` names, or its default.
+
+    The default is `contrafact/keys` below the user's configuration, so that
+    keys are never in a workspace unless someone puts them there.
+    """
+    if named := os.environ.get(KEYS_VARIABLE, ""):
+        return Path(named)
+    below = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(below) if below else Path.home() / ".config") / "contrafact" / "keys"
 
 
 def is_debug_wanted() -> bool:

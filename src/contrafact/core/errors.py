@@ -21,6 +21,27 @@ ContrafactError
 │   ├── NotFittedError          `score` before `fit`
 │   ├── IndexMismatchError      an index of another model or corpus
 │   └── QueryError              the query cannot be attributed
+├── RightsError                 parties, identifiers and consents
+│   ├── IdentifierError         a text is not the identifier it should be
+│   ├── ConsentError            a record contradicts itself, or cannot be changed so
+│   ├── RightsFileError         a file of consents cannot be read at all
+│   ├── ConsentMissingError     a corpus holds what may not be used so
+│   ├── WithdrawnError          a model holds what was withdrawn
+│   └── RegistryError           the database of consents cannot be used
+├── AuditError                  the log, manifests, proofs and what is signed
+│   ├── EntryError              a value cannot be written in a log or manifest
+│   ├── LogDamagedError         a log is truncated, altered or rolled back
+│   ├── SigningKeyError         a key is missing, revoked, or did not sign this
+│   ├── ManifestError           a manifest is not in order, or is damaged
+│   ├── ProofError              what was asked cannot be proved
+│   └── CredentialsError        a file cannot be marked, or was altered since
+├── LedgerError                 money, allocation and the journal
+│   ├── MoneyError              an amount cannot be divided or added so
+│   ├── AllocationError         shares, holdings or a policy contradict themselves
+│   ├── PlanError               a rate card or a split plan cannot be used
+│   ├── JournalError            the journal cannot be used, or cannot be changed so
+│   ├── PlayFileError           a file of plays cannot be read at all
+│   └── StatementError          a statement or payout cannot be made or is not true
 └── ReportError                 a report cannot be written
 ```
 
@@ -30,23 +51,45 @@ Every message says what was wrong, what was found and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "AllocationError",
     "AttributionError",
     "AudioError",
+    "AuditError",
     "CatalogError",
     "ConfigError",
+    "ConsentError",
+    "ConsentMissingError",
     "ContrafactError",
     "CorpusError",
+    "CredentialsError",
+    "EntryError",
     "GeneratorError",
+    "IdentifierError",
     "IndexMismatchError",
+    "JournalError",
+    "LedgerError",
+    "LogDamagedError",
+    "ManifestError",
     "MetadataError",
     "ModelFormatError",
+    "MoneyError",
     "NotFittedError",
+    "PlanError",
+    "PlayFileError",
+    "ProofError",
     "QueryError",
+    "RegistryError",
+    "ReleaseError",
     "ReportError",
+    "RightsError",
+    "RightsFileError",
+    "SigningKeyError",
+    "StatementError",
     "StorageError",
     "TrainingError",
     "UnknownEntityError",
     "UnknownModelError",
+    "WithdrawnError",
     "WorkerError",
     "WorkspaceError",
     "WorkspaceLockedError",
@@ -140,6 +183,94 @@ class IndexMismatchError(AttributionError, ValueError):
 
 class QueryError(AttributionError, ValueError):
     """The query cannot be attributed."""
+
+
+class RightsError(ContrafactError):
+    """Parties, identifiers and consents."""
+
+
+class IdentifierError(RightsError, ValueError):
+    """A text is not the identifier it should be."""
+
+
+class ConsentError(RightsError, ValueError):
+    """A record contradicts itself, or cannot be changed in this way."""
+
+
+class RightsFileError(RightsError, ValueError):
+    """A file of consents cannot be read at all."""
+
+
+class ConsentMissingError(RightsError):
+    """A corpus holds what may not be used in this way."""
+
+
+class WithdrawnError(RightsError):
+    """A model holds what was withdrawn, and the serving policy forbids this."""
+
+
+class RegistryError(RightsError):
+    """The database of consents cannot be used."""
+
+
+class AuditError(ContrafactError):
+    """The log, manifests, proofs and what is signed."""
+
+
+class EntryError(AuditError, ValueError):
+    """A value cannot be written in a log or a manifest."""
+
+
+class LogDamagedError(AuditError):
+    """A log is truncated, altered or rolled back."""
+
+
+class SigningKeyError(AuditError, ValueError):
+    """A key is missing or revoked, or did not sign this."""
+
+
+class ManifestError(AuditError, ValueError):
+    """A manifest is not in order, or is damaged."""
+
+
+class ReleaseError(AuditError, ValueError):
+    """No such model release, or it is not what it was."""
+
+
+class ProofError(AuditError, ValueError):
+    """What was asked for cannot be proved, since it is not so."""
+
+
+class CredentialsError(AuditError, ValueError):
+    """A file cannot be marked, or was altered since it was."""
+
+
+class LedgerError(ContrafactError):
+    """Money, allocation and the journal."""
+
+
+class MoneyError(LedgerError, ValueError):
+    """An amount cannot be divided or added in this way."""
+
+
+class AllocationError(LedgerError, ValueError):
+    """Shares, holdings or the settings of a policy contradict themselves."""
+
+
+class PlanError(LedgerError, ValueError):
+    """A rate card or a split plan contradicts itself or another."""
+
+
+class JournalError(LedgerError):
+    """The journal cannot be used, or cannot be changed in this way."""
+
+
+class PlayFileError(LedgerError, ValueError):
+    """A file of plays cannot be read at all."""
+
+
+class StatementError(LedgerError, ValueError):
+    """A statement or a payout cannot be made, or is not true."""
 
 
 class ReportError(ContrafactError):

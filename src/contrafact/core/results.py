@@ -120,6 +120,10 @@ class Attribution:
         is_calibrated: Whether influence was scaled to measured retraining.
         provenance: Digests, versions and seeds, for the report.
         command: What to type to get this result again.
+        stamp: What the model or its index is marked with for good, such as
+            `unlicensed-research`; "" if all it was made from is licensed.
+        notices: What must be said with the answer, such as that the model
+            holds withdrawn works.
     """
 
     attribution_id: str
@@ -138,6 +142,8 @@ class Attribution:
     provenance: Mapping[str, str]
     command: str
     elapsed_s: Seconds = field(compare=False)
+    stamp: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def shares(self) -> tuple[SourceShare, ...]:
@@ -226,6 +232,8 @@ def attribution_to_json(attribution: Attribution) -> Json:
         "provenance": dict(a.provenance),
         "command": a.command,
         "elapsed_s": a.elapsed_s,
+        "stamp": a.stamp,
+        "notices": list(a.notices),
     }
 
 
@@ -269,6 +277,8 @@ def attribution_from_json(document: Json) -> Attribution:
         provenance=document["provenance"],
         command=document["command"],
         elapsed_s=document["elapsed_s"],
+        stamp=document.get("stamp", ""),
+        notices=tuple(document.get("notices", ())),
     )
 
 

@@ -24,14 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contrafact.core.units import Digest
-from contrafact.generators._checks import (
-    check_audio,
-    check_example_batch,
-    check_latents,
-    check_lengths,
-    check_noise,
-    check_sampling,
-)
+from contrafact.generators._checks import ArgumentChecks
+from contrafact.generators._dit import token_layers, trainable_parameters
 from contrafact.generators._stable_audio_conditioning import (
     condition_on,
     without_text,
@@ -137,6 +131,15 @@ class StableAudioGenerator:
         return int(self._parts.codec.hop_length)
 
     @property
+    def _checks(self) -> ArgumentChecks:
+        return ArgumentChecks(
+            n_channels=self.n_channels,
+            samples_per_token=self._hop,
+            latent_channels=self.latent_channels,
+            max_tokens=self.max_tokens,
+        )
+
+    @property
     def digest(self) -> Digest:
         """SHA-256 over the configuration and weights as they are now.
 
@@ -173,7 +176,7 @@ class StableAudioGenerator:
     @torch.no_grad()
     def encode(self, audio: Tensor) -> Tensor:
         """Return the latents of audio; see `Generator.encode`."""
-        check_audio(audio, n_channels=self.n_channels, samples_per_token=self._hop)
+        self._checks.audio(audio)
         padded = functional.pad(audio.float(), (0, -audio.shape[-1] % self._hop))
         latents: Tensor = self._parts.codec.encode(padded).latent_dist.mode()
         return latents
@@ -181,7 +184,7 @@ class StableAudioGenerator:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Return the audio of latents; see `Generator.decode`."""
-        check_latents(latents, latent_channels=self.latent_channels)
+        self._checks.latents(latents)
         audio: Tensor = self._parts.codec.decode(latents.float()).sample
         return audio
 
@@ -193,7 +196,7 @@ class StableAudioGenerator:
 
         A text longer than the encoder reads is cut off, with a logged warning.
         """
-        check_lengths(prompts, n_tokens, max_tokens=self.max_tokens)
+        self._checks.lengths(prompts, n_tokens)
         lengths = torch.tensor([n / self.token_rate_hz for n in n_tokens])
         return condition_on(self._parts, prompts, lengths_s=lengths.to(self._device))
 
@@ -204,11 +207,16 @@ class StableAudioGenerator:
 
         `times` are those of the published sampler, `2 / pi * atan(sigma)`.
         """
-        self._check(LatentBatch(noisy, mask), conditioning, times)
+        self._checks.examples(LatentBatch(noisy, mask), conditioning, times=times)
         silence, noise = self._padding
         signal, sigma = _angle(times)
         window = self._window(noisy, mask, signal * silence + sigma * noise)
         return self._transform(window, times, conditioning)[..., : noisy.shape[-1]]
+
+    def noised(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """Return points on the arc from latents to noise; see `Generator.noised`."""
+        signal, sigma = _angle(times)
+        return signal * latents + sigma * noise
 
     def loss(
         self,
@@ -229,29 +237,19 @@ class StableAudioGenerator:
             Salimans and Ho, "Progressive Distillation for Fast Sampling of
             Diffusion Models", ICLR 2022.
         """
-        self._check(batch, conditioning, times)
-        check_noise(noise, batch.latents)
+        self._checks.examples(batch, conditioning, times=times, noise=noise)
         silence, fixed_noise = self._padding
         clean = self._window(batch.latents, batch.mask, silence)
         noise = self._window(noise, batch.mask, fixed_noise)
         signal, sigma = _angle(times)
-        predicted = self._transform(signal * clean + sigma * noise, times, conditioning)
+        predicted = self._transform(
+            self.noised(clean, noise, times), times, conditioning
+        )
         error = (predicted - (signal * noise - sigma * clean)).square().mean(dim=1)
         if not mask_padding:
             return error.mean(dim=1)
         heard = error[:, : batch.mask.shape[1]] * batch.mask
         return heard.sum(dim=1) / batch.mask.sum(dim=1)
-
-    def _check(
-        self, batch: LatentBatch, conditioning: Conditioning, times: Tensor
-    ) -> None:
-        check_example_batch(
-            batch,
-            conditioning,
-            times=times,
-            latent_channels=self.latent_channels,
-            max_tokens=self.max_tokens,
-        )
 
     @cached_property
     @torch.no_grad()
@@ -326,7 +324,7 @@ class StableAudioGenerator:
         Whole windows are generated, as published, and cut to length. Row `i`
         is drawn from seed `seed + i`.
         """
-        check_sampling(seed=seed, n_steps=n_steps)
+        self._checks.sampling(prompts, n_tokens, seed=seed, n_steps=n_steps)
         given = self.condition(prompts, n_tokens=n_tokens)
         noise, generators = initial_noise(
             len(prompts),
@@ -362,8 +360,11 @@ class StableAudioGenerator:
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return the transformer's trainable parameters by name."""
-        named = self.module().named_parameters()
-        return {name: p for name, p in named if p.requires_grad}
+        return trainable_parameters(self.module())
+
+    def token_layers(self) -> dict[str, int]:
+        """Return which layers run over tokens; see `Generator.token_layers`."""
+        return token_layers(self.module())
 
     def checkpoint(self, name: str) -> AbstractContextManager[None]:
         """Return a context with the parameters in `checkpoints/NAME.safetensors`.

@@ -36,6 +36,7 @@ from contrafact.reports._listening import (
 from contrafact.reports._shares import share_tables, slices
 from contrafact.reports.headline import headline
 from contrafact.reports.inputs import ReportInputs
+from contrafact.reports.marks import mark_lines
 from contrafact.reports.plots import loss_plot_svg
 
 __all__ = ["render_html"]
@@ -70,6 +71,7 @@ def render_html(inputs: ReportInputs) -> str:
             script=Markup(script),
             a=attribution,
             headline=headline(attribution),
+            marks=mark_lines(attribution),
             slices=slices(attribution),
             by_one=kind_name(attribution.by),
             song=player(inputs.query_sound, "The song", is_large=True),

@@ -18,6 +18,7 @@ from contrafact.reports._format import (
     plain,
 )
 from contrafact.reports.headline import NOTICEABLE, headline, other_share
+from contrafact.reports.marks import mark_lines
 from contrafact.reports.verdict import relative_rise, verdict
 
 __all__ = ["render_table", "render_text"]
@@ -47,7 +48,9 @@ def render_text(
         ReportError: If the shares are not shares of one whole.
     """
     rows = [("", *_COLUMNS), *_share_rows(attribution, _N_NAMED)]
+    marks = mark_lines(attribution)
     parts = [
+        *(["\n".join(marks)] if marks else []),
         headline(attribution),
         f"Shares by {kind_name(attribution.by)}\n{_align(rows)}",
     ]
@@ -76,7 +79,8 @@ def render_table(attribution: Attribution, *, n_named: int = _N_NAMED) -> Table:
     Raises:
         ReportError: If the shares are not shares of one whole.
     """
-    table = Table(title=Text(headline(attribution)), title_justify="left")
+    title = "\n".join([*mark_lines(attribution), headline(attribution)])
+    table = Table(title=Text(title), title_justify="left")
     table.add_column(Text(kind_name(attribution.by)), overflow="fold")
     for column in _COLUMNS:
         table.add_column(Text(column), justify="right", no_wrap=True)

@@ -13,7 +13,7 @@ import torch
 
 from contrafact.attribution.base import AttributionTask, Estimator, Queries, Scores
 from contrafact.attribution.draws import losses_at
-from contrafact.attribution.estimators import make_estimator
+from contrafact.attribution.estimators import PREDICTS_RISE, make_estimator
 from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.shares import shares_of
 from contrafact.catalog import Workspace, read_audio, read_tags, write_json
@@ -32,10 +32,12 @@ from contrafact.core.results import (
 from contrafact.generators import Generator, LatentBatch
 from contrafact.generators.latents import LatentSet, cut_windows
 from contrafact.workflows import calibration
+from contrafact.workflows.generate import check_prompt
 from contrafact.workflows.index import (
     check_digest,
     encoding_of,
     index_dir,
+    stamp_of,
     training_set,
 )
 from contrafact.workflows.latents import encode_file
@@ -48,10 +50,19 @@ from contrafact.workflows.models import (
 from contrafact.workflows.passages import find_passages
 from contrafact.workflows.progress import Progress, silent, stage_progress
 from contrafact.workflows.report import query_copy, write_report
+from contrafact.workflows.serving import check_serving
 from contrafact.workflows.sources import artist_names, sources_of
+from contrafact.workflows.stores import home_of
 from contrafact.workflows.train import versions
 
-__all__ = ["Asked", "ask", "attribute", "measure", "scores_of"]
+__all__ = [
+    "Asked",
+    "ask",
+    "attribute",
+    "measure",
+    "ready_estimator",
+    "scores_of",
+]
 
 _N_LOSS_DRAWS = 64
 _LONGEST_S = 1800.0  # every window of the song is held in memory at every draw
@@ -65,6 +76,7 @@ class Asked:
         queries: The song's windows; a song longer than the model's window
             has several.
         lengths: Length of each window in tokens.
+        notices: What must be said with any answer about the model.
     """
 
     record: ModelRecord
@@ -76,6 +88,7 @@ class Asked:
     tags: Mapping[str, str]
     queries: Queries
     lengths: tuple[int, ...]
+    notices: tuple[str, ...] = ()
 
     @property
     def task(self) -> AttributionTask:
@@ -99,15 +112,20 @@ def ask(
     """Read a song and everything needed to explain it.
 
     Raises:
+        ConfigError: If the prompt is no text, or too long.
         AudioError: If the song cannot be read.
         QueryError: If it is shorter than one latent token, or too long.
         UnknownModelError: If there is no such model.
         IndexMismatchError: If the catalog is not what the model learned.
+        WithdrawnError: If the model holds a withdrawn work whose policy
+            forbids this.
     """
     torch.set_num_threads(1)
+    check_prompt(prompt or "")
     _require_short(audio)
     sound = read_audio(audio, max_duration_s=_LONGEST_S)
     record = find_model(workspace, model)
+    notices = check_serving(workspace, record)
     generator = open_model(record)
     encoding = encoding_of(generator)
     if sound.duration_s < encoding.token_s:
@@ -131,6 +149,7 @@ def ask(
         tags=tags,
         queries=Queries(LatentBatch.stack(windows), (text,) * len(windows)),
         lengths=tuple(int(part.shape[-1]) for part in windows),
+        notices=notices,
     )
 
 
@@ -177,9 +196,10 @@ def attribute(  # noqa: PLR0913 - options of a command
         raise ConfigError(
             f"No kind of source {by!r}; there are {get_args(SourceKind)}."
         )
+    workspace = home_of(workspace, model)
     asked = ask(workspace, audio, model=model, prompt=prompt, progress=progress)
     started = time.monotonic()
-    method = _ready(workspace, asked, estimator, progress)
+    method = ready_estimator(workspace, asked, estimator, progress)
     progress("attributing", 0, 1)
     scores = scores_of(method, asked)
     result = _assembled(workspace, asked, method, scores, by=cast(SourceKind, by))
@@ -193,9 +213,10 @@ def attribute(  # noqa: PLR0913 - options of a command
     return result
 
 
-def _ready(
+def ready_estimator(
     workspace: Workspace, asked: Asked, name: str, progress: Progress
 ) -> Estimator:
+    """Return the estimator of this name, fitted to the model and its corpus."""
     method = make_estimator(name)
     if isinstance(method, IndexEstimator):
         folder = index_dir(workspace, asked.record)
@@ -218,6 +239,7 @@ def scores_of(method: Estimator, asked: Asked) -> Scores:
         recording_ids=found.recording_ids,
         replicates=replicates,
         panel=found.panel,
+        overlap=found.overlap,
     )
 
 
@@ -238,8 +260,10 @@ def _assembled(
     by: SourceKind,
 ) -> Attribution:
     info = _query_info(asked)
-    is_influence = method.name in {"index", "unlearning"}
-    scale = calibration.scale_of(asked.record, method) if is_influence else None
+    is_influence = method.name in PREDICTS_RISE
+    scale = None
+    if is_influence:
+        scale = calibration.scale_of(workspace, asked.record, method)
     untrained = info.untrained_loss
     learned = untrained - info.loss if scale and untrained else None
     tables, rests = {}, {}
@@ -250,7 +274,10 @@ def _assembled(
     passages: tuple[Passage, ...] = ()
     if isinstance(method, IndexEstimator):
         names = artist_names(workspace, asked.recordings)
-        passages = find_passages(asked, method, tables["recording"], names)
+        passages = find_passages(
+            asked, method, tables["recording"], artists=names,
+            directory=index_dir(workspace, asked.record),
+        )  # fmt: skip
     return Attribution(
         attribution_id=_identity(asked, method, info),
         query=info,
@@ -266,9 +293,18 @@ def _assembled(
         passages=passages,
         is_calibrated=scale is not None,
         provenance=_provenance(asked, method),
+        stamp=_stamp(workspace, asked, method),
+        notices=asked.notices,
         command="",
         elapsed_s=0.0,
     )
+
+
+def _stamp(workspace: Workspace, asked: Asked, method: Estimator) -> str:
+    """What the answer is marked with: the mark of the model, or of its index."""
+    if asked.record.stamp or not isinstance(method, IndexEstimator):
+        return asked.record.stamp
+    return stamp_of(index_dir(workspace, asked.record))
 
 
 def _query_info(asked: Asked) -> QueryInfo:

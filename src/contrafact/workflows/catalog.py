@@ -17,6 +17,7 @@ from contrafact.catalog.corpora import (
 )
 from contrafact.core.entities import Party, Recording, Release, Work
 from contrafact.core.errors import ConfigError, WorkspaceMissingError
+from contrafact.rights.corpora import write_corpus_consents
 from contrafact.workflows.progress import Progress, silent, stage_progress
 
 __all__ = [
@@ -165,6 +166,8 @@ def write_corpus(
 ) -> Path:
     """Write a corpus: audio with a `metadata.csv` beside it, ready to ingest.
 
+    A built-in corpus says in a `consents.csv` what it allows, which is all.
+
     Files that are there already are kept, so a run that was interrupted is
     finished by running it again.
 
@@ -192,4 +195,6 @@ def write_corpus(
     )
     corpus = find_corpus(name)
     tell = stage_progress(progress, "rendering")
-    return corpus.write(Path(directory), settings, progress=tell)
+    table = corpus.write(Path(directory), settings, progress=tell)
+    write_corpus_consents(name, directory)
+    return table

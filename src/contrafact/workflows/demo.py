@@ -9,11 +9,14 @@ from pathlib import Path
 from contrafact.catalog import Workspace
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
 from contrafact.core.results import Attribution, Verification
+from contrafact.workflows.admission import admit
 from contrafact.workflows.attribute import attribute
-from contrafact.workflows.generate import generate
+from contrafact.workflows.consent import register_corpus
+from contrafact.workflows.generate import check_prompt, generate
 from contrafact.workflows.index import build_index
 from contrafact.workflows.ingest import ingest
 from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.provenance import Provenance
 from contrafact.workflows.recipes import find_recipe
 from contrafact.workflows.report import write_report
 from contrafact.workflows.retraining import Retraining, retrain
@@ -60,13 +63,21 @@ def run_demo(
         seed: Of corpus, training and song.
         recipe: How to train.
         progress: Told about every part.
+
+    Raises:
+        ConfigError: If the prompt is no text, or too long.
+        CorpusError: If there is no such corpus, or it cannot be made so small.
+        StorageError: If the disk is full or not writable.
     """
+    check_prompt(prompt or "")  # not only when the model is trained
+    maker = find_corpus(corpus)
     workspace = Workspace.init(root)
     settings = CorpusSettings(n_recordings=n_recordings, seed=seed)
-    table = find_corpus(corpus).write(
+    table = maker.write(
         root / "corpus", settings, progress=stage_progress(progress, "rendering")
     )
     ingest(workspace, [root / "corpus"], metadata=table, progress=progress)
+    register_corpus(workspace, corpus, root / "corpus", progress=progress)
     _train_with_control(workspace, recipe, seed, progress)
     song = generate(
         workspace,
@@ -94,12 +105,14 @@ def _train_with_control(
 ) -> None:
     """Train the model and, on the other core, the random control of the check."""
     chosen = find_recipe(recipe)
-    data = studio_latents(workspace, chosen, progress)
+    admitted = admit(workspace, progress=progress)
+    data = studio_latents(workspace, chosen, progress, recordings=admitted.recordings)
     ids = data.recording_ids
     left_out = random_recordings(ids, default_k(len(ids)), seed=seed)
     model = Retraining(
         folder=workspace.models_dir / recipe,
         data=data, recipe=chosen, seed=seed, left_out=(),
+        provenance=Provenance.of(admitted),
     )  # fmt: skip
     control = Retraining.of(workspace, data, chosen, seed=seed, left_out=left_out)
     retrain([model, control], n_workers=2, progress=progress, stage="training")

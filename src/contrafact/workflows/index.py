@@ -16,6 +16,7 @@ from contrafact.catalog import Workspace, write_json
 from contrafact.core.errors import IndexMismatchError, NotFittedError
 from contrafact.generators import Generator
 from contrafact.generators.latents import LatentSet
+from contrafact.workflows.admission import require_admitted
 from contrafact.workflows.latents import Encoding, corpus_latents
 from contrafact.workflows.models import (
     ModelRecord,
@@ -24,6 +25,7 @@ from contrafact.workflows.models import (
     trained_on,
 )
 from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.stores import STAMP, all_stores, home_of
 from contrafact.workflows.train import exclusive
 
 __all__ = [
@@ -33,13 +35,18 @@ __all__ = [
     "encoding_of",
     "find_indexes",
     "index_dir",
+    "stamp_of",
     "training_set",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexRecord:
-    """An index and what it was built for."""
+    """An index and what it was built for.
+
+    Attributes:
+        stamp: What it is marked with; "" if all it was made from is licensed.
+    """
 
     id: str
     model_id: str
@@ -51,25 +58,38 @@ class IndexRecord:
     settings: Mapping[str, Any]
     digest: str
     directory: Path
+    stamp: str = ""
 
 
 def build_index(
-    workspace: Workspace, *, model: str, progress: Progress = silent
+    workspace: Workspace,
+    *,
+    model: str,
+    unlicensed_research: bool = False,
+    progress: Progress = silent,
 ) -> IndexRecord:
     """Build the gradient index of a model, or finish one that was begun.
 
     Args:
         workspace: Where model and catalog are.
         model: Name of the model.
+        unlicensed_research: Build it whatever the consents say now; the index
+            and every answer by it are marked for good.
         progress: Told after every part.
 
     Raises:
+        ConsentMissingError: If the model holds what may not be trained on now.
         IndexMismatchError: If the catalog no longer holds what the model was
-            trained on.
+            trained on, or the index was finished and has changed since.
         WorkspaceLockedError: If another process builds this index.
     """
     torch.set_num_threads(1)
+    workspace = home_of(workspace, model)
     record = find_model(workspace, model)
+    stamp = record.stamp or (STAMP if unlicensed_research else "")
+    if not stamp:
+        recordings = trained_on(workspace, record)
+        require_admitted(workspace, recordings, progress=progress)
     generator = open_model(record)
     data = training_set(workspace, record, generator, progress)
     task = AttributionTask(generator, data)
@@ -77,12 +97,18 @@ def build_index(
     with exclusive(directory):
         estimator = IndexEstimator(IndexSettings())
         estimator.fit(task, directory, progress=stage_progress(progress, "indexing"))
+        if (directory / "record.json").exists():
+            # What was changed since would be passed off as what was built.
+            check_digest(directory, estimator.digest())
         facts = {
             "digest": estimator.digest(),
             "model_id": record.id,
             "n_recordings": len(data.recording_ids),
             "n_windows": len(data),
         }
+        # A mark stays: building it again under a new consent does not wash it.
+        if stamp := stamp or stamp_of(directory):
+            facts["stamp"] = stamp
         write_json(directory / "record.json", facts)
     return _read(directory)
 
@@ -94,8 +120,15 @@ def index_dir(workspace: Workspace, record: ModelRecord) -> Path:
 
 def find_indexes(workspace: Workspace) -> list[IndexRecord]:
     """Return the finished indexes of a workspace."""
-    found = sorted(workspace.indexes_dir.glob("*/record.json"))
+    stores = all_stores(workspace)
+    found = [p for s in stores for p in sorted(s.indexes_dir.glob("*/record.json"))]
     return [_read(path.parent) for path in found]
+
+
+def stamp_of(directory: Path) -> str:
+    """Return what an index is marked with; "" if it is not, or not finished."""
+    facts = read_manifest(directory, "record.json") or {}
+    return str(facts.get("stamp", ""))
 
 
 def encoding_of(generator: Generator) -> Encoding:
@@ -142,9 +175,15 @@ def check_digest(directory: Path, digest: str) -> None:
     """Raise unless an index holds what it held when it was built.
 
     Raises:
+        NotFittedError: If it is not finished.
         IndexMismatchError: If its files changed since.
     """
-    facts = read_manifest(directory, "record.json") or {}
+    facts = read_manifest(directory, "record.json")
+    if facts is None:
+        raise NotFittedError(
+            f"The index in {directory} is not finished; run `contrafact index build` "
+            "to the end first."
+        )
     if facts.get("digest") != digest:
         raise IndexMismatchError(
             f"The index in {directory} is not as it was built (found "
@@ -179,4 +218,5 @@ def _record(
         settings=manifest["settings"],
         digest=facts["digest"],
         directory=directory,
+        stamp=facts.get("stamp", ""),
     )

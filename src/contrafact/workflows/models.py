@@ -16,14 +16,17 @@ from contrafact.core.errors import (
 )
 from contrafact.core.units import RecordingId
 from contrafact.generators import Generator, load_generator
+from contrafact.workflows.stores import all_stores
 
 __all__ = [
     "MANIFEST",
     "SHIPPED",
     "ModelRecord",
+    "all_models",
     "find_model",
     "list_models",
     "open_model",
+    "recordings_of",
     "trained_on",
 ]
 
@@ -45,6 +48,8 @@ class ModelRecord:
         n_left_out: Recordings of the corpus that it was never shown.
         seed: Of its training.
         final_loss: Mean loss of the last steps; None if not trained here.
+        stamp: What it is marked with for good; "" if it is licensed.
+        manifest_root: Root of the manifest of its corpus; "" if it has none.
     """
 
     id: str
@@ -58,10 +63,18 @@ class ModelRecord:
     seed: int
     final_loss: float | None
     directory: Path
+    stamp: str = ""
+    manifest_root: str = ""
+
+
+def all_models(workspace: Workspace) -> list[ModelRecord]:
+    """Return the models of a workspace and of its unlicensed store, by name."""
+    found = [m for store in all_stores(workspace) for m in list_models(store)]
+    return sorted(found, key=lambda model: model.id)
 
 
 def list_models(workspace: Workspace) -> list[ModelRecord]:
-    """Return the models of a workspace, by name."""
+    """Return the models of one store, by name."""
     folders = sorted(p.parent for p in workspace.models_dir.glob(f"*/{MANIFEST}"))
     return [_read(folder) for folder in folders]
 
@@ -76,7 +89,7 @@ def find_model(workspace: Workspace, name: str) -> ModelRecord:
     if Path(name).name != name or not (folder / MANIFEST).exists():
         if name == SHIPPED.name and (SHIPPED / MANIFEST).exists():
             return _read(SHIPPED)
-        names = [model.id for model in list_models(workspace)]
+        names = [model.id for model in all_models(workspace)]
         raise UnknownModelError(
             f"No model {name!r} in {workspace.root}; there "
             f"{'is ' + ', '.join(names) if names else 'is none'}. "
@@ -122,6 +135,11 @@ def trained_on(workspace: Workspace, record: ModelRecord) -> list[Recording]:
     return [known[RecordingId(i)] for i in wanted]
 
 
+def recordings_of(record: ModelRecord) -> list[str]:
+    """Return the ids of the recordings that a model was trained on, in order."""
+    return [str(i) for i in _manifest(record.directory)["recordings"]]
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
@@ -158,4 +176,6 @@ def _record(folder: Path, facts: dict[str, Any]) -> ModelRecord:
         seed=facts["seed"],
         final_loss=facts["final_loss"],
         directory=folder,
+        stamp=facts.get("stamp", ""),
+        manifest_root=facts.get("manifest", ""),
     )

@@ -15,6 +15,7 @@ from contrafact.catalog import Workspace
 from contrafact.core.parallel import map_in_order
 from contrafact.generators.latents import LatentSet
 from contrafact.workflows.progress import Progress
+from contrafact.workflows.provenance import Provenance
 from contrafact.workflows.recipes import Recipe
 from contrafact.workflows.train import train_into
 
@@ -30,6 +31,7 @@ class Retraining:
 
     Attributes:
         folder: Where the model goes; it is found there the next time.
+        provenance: The manifest its recordings are listed in, if it is logged.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Retraining:
     recipe: Recipe
     seed: int
     left_out: tuple[str, ...]
+    provenance: Provenance | None = None
 
     @classmethod
     def of(
@@ -73,7 +76,8 @@ class Retraining:
 
         train_into(
             self.folder, self.data, self.recipe,
-            seed=self.seed, left_out=self.left_out, progress=tell,
+            seed=self.seed, left_out=self.left_out, provenance=self.provenance,
+            progress=tell,
         )  # fmt: skip
 
     def n_steps_done(self) -> int:
@@ -105,18 +109,20 @@ def retrain(
         progress: Told about the steps of all of them together.
         stage: What to call it there.
     """
-    total = sum(r.recipe.training.n_steps for r in retrainings)
+    # The named recordings may be the most similar ones too: one model serves both.
+    apart = list({r.folder: r for r in retrainings}.values())
+    total = sum(r.recipe.training.n_steps for r in apart)
     finished = threading.Event()
 
     def watch() -> None:
         while not finished.wait(_LOOK_EVERY_S):
-            done = sum(r.n_steps_done() for r in retrainings)
+            done = sum(r.n_steps_done() for r in apart)
             progress(stage, min(done, total), total)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        pending = [r for r in retrainings if not (r.folder / "manifest.json").exists()]
+        pending = [r for r in apart if not (r.folder / "manifest.json").exists()]
         for _ in map_in_order(_run, pending, n_workers):
             continue
     finally:

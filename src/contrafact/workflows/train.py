@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from safetensors.torch import save as save_tensors
 import contrafact
 from contrafact.catalog import Workspace, storage_errors, write_json
 from contrafact.catalog.atomic import write_bytes
+from contrafact.core.entities import Recording
 from contrafact.core.errors import (
     ConfigError,
     TrainingError,
@@ -34,14 +36,27 @@ from contrafact.generators.studio.generator import (
 )
 from contrafact.generators.studio.training import Trainer
 from contrafact.reports import loss_plot_svg
+from contrafact.workflows.admission import admit
 from contrafact.workflows.latents import Encoding, corpus_latents
 from contrafact.workflows.models import MANIFEST, ModelRecord, find_model
 from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.provenance import Provenance, Reading
 from contrafact.workflows.recipes import Recipe, find_recipe
+from contrafact.workflows.stores import all_stores
 
-__all__ = ["exclusive", "studio_latents", "train", "train_into", "versions"]
+__all__ = [
+    "exclusive",
+    "require_free_name",
+    "studio_latents",
+    "train",
+    "train_into",
+    "versions",
+]
 
 _SAVE_EVERY_S = 15.0
+_NOT_COMPARED = {"versions", "manifest"}
+"""The weights do not depend on who allowed it, nor always on versions."""
+_NAME = re.compile(r"[^\W_][\w.+-]{0,63}")  # a folder's name, and a word to type
 
 
 def train(
@@ -50,9 +65,11 @@ def train(
     recipe: str = "quick",
     name: str | None = None,
     seed: int = 0,
+    unlicensed_research: bool = False,
+    licensed_only: bool = False,
     progress: Progress = silent,
 ) -> ModelRecord:
-    """Train a model on all recordings of the catalog.
+    """Train a model on all recordings of the catalog, if the gate lets them pass.
 
     Stopped or killed, it goes on where it was when called again; called again
     after it finished, it returns the model.
@@ -62,28 +79,72 @@ def train(
         recipe: `quick` or `full`.
         name: What to call the model; the recipe's name if None.
         seed: Of its weights and of every draw.
+        unlicensed_research: Train whatever the consents say. The model, its
+            index and every answer by it are marked for good, and are kept in
+            the workspace's unlicensed store.
+        licensed_only: Leave out what the gate refuses, instead of refusing all.
         progress: Told after every step.
 
     Raises:
+        ConfigError: If there is no such recipe, or `name` cannot name a model.
+        ConsentMissingError: If some of it may not be trained on.
         TrainingError: If the catalog is empty, or a model of that name was
             trained on something else.
         WorkspaceLockedError: If another process trains that model.
     """
     torch.set_num_threads(1)
     chosen = find_recipe(recipe)
-    label = name or recipe
-    if Path(label).name != label or label.startswith("."):
-        raise ConfigError(f"{label!r} cannot name a model; use letters and digits.")
-    data = studio_latents(workspace, chosen, progress)
-    target = workspace.models_dir / label
-    train_into(target, data, chosen, seed=seed, progress=progress)
-    return find_model(workspace, label)
+    label = recipe if name is None else name
+    if _NAME.fullmatch(label) is None:
+        raise ConfigError(
+            f"{label[:80]!r} cannot name a model. Use up to 64 letters, digits, '.', "
+            "'_', '+' and '-', a letter or a digit first."
+        )
+    admitted = admit(
+        workspace,
+        unlicensed_research=unlicensed_research,
+        licensed_only=licensed_only,
+        progress=progress,
+    )
+    store = admitted.store
+    require_free_name(workspace, store, label)
+    data = studio_latents(store, chosen, progress, recordings=admitted.recordings)
+    train_into(
+        store.models_dir / label, data, chosen,
+        seed=seed, provenance=Provenance.of(admitted), progress=progress,
+    )  # fmt: skip
+    return find_model(store, label)
+
+
+def require_free_name(workspace: Workspace, store: Workspace, name: str) -> None:
+    """Raise if the other store has a model of this name: a name means one model.
+
+    Raises:
+        TrainingError: If it has.
+    """
+    for other in all_stores(workspace):
+        if other.root != store.root and (other.models_dir / name / MANIFEST).exists():
+            raise TrainingError(
+                f"There is a model {name!r} in {other.root} already, which is another "
+                "store; give this one another --name."
+            )
 
 
 def studio_latents(
-    workspace: Workspace, recipe: Recipe, progress: Progress
+    workspace: Workspace,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    recordings: Sequence[Recording] | None = None,
 ) -> LatentSet:
-    """Return the whole catalog as the studio sees it, encoded by its codec."""
+    """Return recordings as the studio sees them, encoded by its codec.
+
+    Args:
+        workspace: The store that they are in.
+        recipe: Says how long a window is.
+        progress: Told about every recording.
+        recordings: Which; the whole catalog if None.
+    """
     codec = shipped_codec()
 
     @torch.no_grad()
@@ -96,8 +157,9 @@ def studio_latents(
         samples_per_token=codec.config.samples_per_token,
         key=codec_digest(codec),
     )
-    with workspace.catalog() as catalog:
-        recordings = catalog.recordings()
+    if recordings is None:
+        with workspace.catalog() as catalog:
+            recordings = catalog.recordings()
     return corpus_latents(
         workspace,
         recordings,
@@ -114,6 +176,7 @@ def train_into(
     *,
     seed: int,
     left_out: Sequence[str] = (),
+    provenance: Provenance | None = None,
     progress: Progress = silent,
 ) -> None:
     """Train a studio model into a folder, or finish one that was begun there.
@@ -124,9 +187,12 @@ def train_into(
         recipe: Network and training.
         seed: Of its weights and of every draw.
         left_out: Recordings that are never shown.
+        provenance: The manifest that the recordings are listed in. With it,
+            every read is logged, and the model can be released.
         progress: Told after every step.
     """
     facts = _facts(data, recipe, seed=seed, left_out=left_out)
+    facts |= {} if provenance is None else provenance.facts()
     with exclusive(target):
         if (target / MANIFEST).exists():
             _check_same(target, facts)
@@ -136,14 +202,16 @@ def train_into(
         if not begun.exists() or json.loads(begun.read_text()) != facts:
             shutil.rmtree(part, ignore_errors=True)
             write_json(begun, facts)
+        reading = Reading(part, provenance)
         trainer = Trainer(
             data,
             recipe.network,
             replace(recipe.training, seed=seed),
             left_out=left_out,
+            on_read=reading.record,
         )
-        _run(trainer, part, progress)
-        _finish(trainer, part, facts)
+        _run(trainer, part, reading, progress)
+        _finish(trainer, part, facts | reading.facts())
         part.rename(target)
 
 
@@ -204,7 +272,7 @@ def _check_same(target: Path, facts: dict[str, Any]) -> None:
     odd = [
         key
         for key, value in facts.items()
-        if key != "versions" and there.get(key) != value
+        if key not in _NOT_COMPARED and there.get(key) != value
     ]
     if odd:
         raise TrainingError(
@@ -213,15 +281,17 @@ def _check_same(target: Path, facts: dict[str, Any]) -> None:
         )
 
 
-def _run(trainer: Trainer, part: Path, progress: Progress) -> None:
+def _run(trainer: Trainer, part: Path, reading: Reading, progress: Progress) -> None:
     """Train to the end, saving the state now and then."""
     state, middle = part / "state.safetensors", part / "middle.safetensors"
     if state.exists():
         trainer.load_state(load_file(state))
+    reading.start(trainer.step)
     config = trainer.config
     saved_at = time.monotonic()
 
     def save() -> None:
+        reading.flush()  # first: a state must not know more than the log
         write_bytes(state, save_tensors(trainer.state()))
 
     def on_step(step: int, _: float) -> None:
@@ -236,6 +306,7 @@ def _run(trainer: Trainer, part: Path, progress: Progress) -> None:
         write_bytes(middle, save_tensors(trainer.weights()))
     trainer.run(on_step=on_step)
     save()
+    reading.close()
 
 
 def _finish(trainer: Trainer, part: Path, facts: dict[str, Any]) -> None:

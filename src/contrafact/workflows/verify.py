@@ -15,9 +15,17 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from contrafact.attribution.base import Scores
+from contrafact.attribution.estimators import PREDICTS_RISE
+from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.estimators.similarity import SimilarityEstimator
 from contrafact.catalog import Workspace, write_audio, write_json
-from contrafact.core.errors import ConfigError, QueryError
+from contrafact.core.errors import (
+    ConfigError,
+    GeneratorError,
+    IndexMismatchError,
+    QueryError,
+)
 from contrafact.core.results import (
     Attribution,
     Interval,
@@ -28,12 +36,21 @@ from contrafact.core.results import (
 )
 from contrafact.generators import load_generator
 from contrafact.workflows import calibration
-from contrafact.workflows.attribute import Asked, ask, measure, scores_of
+from contrafact.workflows.attribute import (
+    Asked,
+    ask,
+    measure,
+    ready_estimator,
+    scores_of,
+)
 from contrafact.workflows.generate import SamplingSettings, sample_audio
+from contrafact.workflows.models import find_model
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.recipes import find_recipe
 from contrafact.workflows.report import query_copy, write_report
 from contrafact.workflows.retraining import Retraining, retrain
+from contrafact.workflows.stores import home_of_attribution
+from contrafact.workflows.train import exclusive
 
 __all__ = ["default_k", "find_attribution", "random_recordings", "verify"]
 
@@ -57,17 +74,22 @@ def find_attribution(workspace: Workspace, attribution_id: str) -> Attribution:
     Raises:
         QueryError: If there is none, or several.
     """
-    folders = [
-        p.parent
+    names = sorted(
+        p.parent.name
         for p in workspace.attributions_dir.glob("*/attribution.json")
         if attribution_id and p.parent.name.startswith(attribution_id)
-    ]
-    if len(folders) != 1:
+    )
+    if not names:
         raise QueryError(
-            f"{len(folders)} attributions in {workspace.root} begin with "
-            f"{attribution_id!r}; `contrafact attribute` prints the id to give."
+            f"No attribution in {workspace.root} has the id {attribution_id!r} or one "
+            "that begins so; `contrafact attribute` prints the id to give."
         )
-    path = folders[0] / "attribution.json"
+    if len(names) > 1 and attribution_id not in names:
+        raise QueryError(
+            f"{attribution_id!r} begins the ids of {len(names)} attributions, "
+            f"{names[0]} and {names[1]} among them. Give more of the id."
+        )
+    path = workspace.attributions_dir / names[0] / "attribution.json"
     try:
         return attribution_from_json(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError) as error:
@@ -97,11 +119,29 @@ def verify(
         progress: Told about every step.
 
     Raises:
-        QueryError: If there is no such attribution.
+        QueryError: If there is no such attribution, or its song is gone.
+        IndexMismatchError: If the model is another one by now.
         ConfigError: If `k` is out of range, or the model was not trained here.
+        WorkspaceLockedError: If another process checks this attribution.
     """
     started = time.monotonic()
+    workspace = home_of_attribution(workspace, attribution_id)
     attribution = find_attribution(workspace, attribution_id)
+    _require_same(workspace, attribution)
+    folder = query_copy(workspace, attribution).parent
+    # Two at once would each wait for a model that the other trains.
+    with exclusive(folder):
+        result = _checked(workspace, attribution, k, progress)
+        result = replace(result, elapsed_s=time.monotonic() - started)
+        write_json(folder / "verification.json", verification_to_json(result))
+    if report is not None:
+        write_report(workspace, attribution, result, report)
+    return result
+
+
+def _checked(
+    workspace: Workspace, attribution: Attribution, k: int | None, progress: Progress
+) -> Verification:
     asked = ask(
         workspace,
         query_copy(workspace, attribution),
@@ -109,36 +149,72 @@ def verify(
         prompt=attribution.query.prompt,
         progress=progress,
     )
-    sets = _left_out(workspace, asked, attribution, k)
+    scores = _scores_again(workspace, asked, attribution, progress)
+    sets = _left_out(workspace, asked, attribution, k, scores)
     models = _retrained(workspace, asked, sets, progress)
-    result = _compared(workspace, asked, attribution, models)
-    result = replace(result, elapsed_s=time.monotonic() - started)
-    folder = query_copy(workspace, attribution).parent
-    write_json(folder / "verification.json", verification_to_json(result))
-    if report is not None:
-        write_report(workspace, attribution, result, report)
-    return result
+    return _compared(workspace, asked, attribution, models, scores)
+
+
+def _scores_again(
+    workspace: Workspace, asked: Asked, attribution: Attribution, progress: Progress
+) -> Scores | None:
+    """Return the index's scores, which tell what recordings have in common.
+
+    None for other estimators: they do not know, and some take minutes.
+    """
+    if attribution.estimator != IndexEstimator.name:
+        return None
+    method = ready_estimator(workspace, asked, attribution.estimator, progress)
+    return scores_of(method, asked)
+
+
+def _require_same(workspace: Workspace, attribution: Attribution) -> None:
+    """Raise unless song and model are those that the attribution was made with."""
+    song = query_copy(workspace, attribution)
+    if not song.exists():
+        raise QueryError(f"{song} is gone; attribute the song again.")
+    record = find_model(workspace, attribution.model_id)
+    if record.digest != attribution.model_digest:
+        raise IndexMismatchError(
+            f"Attribution {attribution.attribution_id} is about a model "
+            f"{record.id!r} with the digest {attribution.model_digest[:12]}; the one "
+            f"of that name has {record.digest[:12]} now. Attribute the song again."
+        )
 
 
 def _left_out(
-    workspace: Workspace, asked: Asked, attribution: Attribution, k: int | None
+    workspace: Workspace,
+    asked: Asked,
+    attribution: Attribution,
+    k: int | None,
+    scores: Scores | None,
 ) -> dict[Kind, tuple[str, ...]]:
     """The recordings that each retraining does without."""
     ids = asked.data.recording_ids
     count = default_k(len(ids)) if k is None else k
     if not 1 <= count < len(ids):
         raise ConfigError(
-            f"Can leave out 1 to {len(ids) - 1} recordings; got k = {count}."
+            f"Can leave out 1 to {len(ids) - 1} recordings; got k = {count}. "
+            "Choose a number between."
         )
-    best = sorted(attribution.tables["recording"], key=lambda s: (-s.influence, s.id))
     folder = workspace.cache_dir / "similarity" / asked.record.digest[:12]
     similar = SimilarityEstimator().fit(asked.task, folder, progress=lambda *_: None)
     alike = scores_of(similar, asked).values[0].argsort(descending=True, stable=True)
     return {
-        "named": tuple(s.id for s in best[:count]),
+        "named": _named(attribution, count, scores),
         "similar": tuple(ids[int(i)] for i in alike[:count]),
         "random": tuple(random_recordings(ids, count, seed=asked.record.seed)),
     }
+
+
+def _named(
+    attribution: Attribution, count: int, scores: Scores | None
+) -> tuple[str, ...]:
+    """Those whose leaving out together raises the loss most, as far as is known."""
+    if scores is not None and scores.overlap is not None:
+        return tuple(scores.overlap.leave_out_most(scores.values[0], count))
+    best = sorted(attribution.tables["recording"], key=lambda s: (-s.influence, s.id))
+    return tuple(s.id for s in best[:count])
 
 
 def _retrained(
@@ -167,6 +243,7 @@ def _compared(
     asked: Asked,
     attribution: Attribution,
     models: dict[Kind, Retraining],
+    scores: Scores | None,
 ) -> Verification:
     before = measure(asked.generator, asked)
     removals = []
@@ -183,7 +260,7 @@ def _compared(
             regenerated=_regenerated(workspace, asked, attribution, kind, model),
         )
         removals.append(removal)
-        _learn(asked, attribution, removal)
+        _learn(workspace, asked, attribution, removal, scores)
     return Verification(
         attribution_id=attribution.attribution_id,
         k=len(removals[0].recording_ids),
@@ -204,21 +281,37 @@ def _rise(differences: Tensor, n_strata: int) -> tuple[float, Interval]:
     return mean, Interval(low=mean - half, high=mean + half)
 
 
-def _learn(asked: Asked, attribution: Attribution, removal: Removal) -> None:
+def _learn(
+    workspace: Workspace,
+    asked: Asked,
+    attribution: Attribution,
+    removal: Removal,
+    scores: Scores | None,
+) -> None:
     """Keep predicted and measured rise, for the scale of later attributions."""
-    scores = {s.id: s.influence for s in attribution.tables["recording"]}
-    if attribution.is_calibrated or attribution.estimator not in {
-        "index",
-        "unlearning",
-    }:
+    if attribution.is_calibrated or attribution.estimator not in PREDICTS_RISE:
         return
     calibration.add_measurement(
+        workspace,
         asked.record,
-        (attribution.estimator, attribution.settings),
+        method_key=(attribution.estimator, attribution.settings),
         name=f"{attribution.attribution_id}/{removal.kind}",
-        predicted=sum(scores[i] for i in removal.recording_ids),
+        predicted=_predicted(attribution, removal, scores),
         measured=removal.rise,
     )
+
+
+def _predicted(
+    attribution: Attribution, removal: Removal, scores: Scores | None
+) -> float:
+    """What leaving out the recordings together was expected to do."""
+    weights = dict.fromkeys(removal.recording_ids, 1.0)
+    alone = {s.id: s.influence for s in attribution.tables["recording"]}
+    if scores is not None and scores.overlap is not None:
+        weights = scores.overlap.weights(weights)
+        values = scores.values[0].tolist()
+        alone = dict(zip(scores.recording_ids, values, strict=True))
+    return sum(alone[i] * weight for i, weight in weights.items())
 
 
 def _regenerated(
@@ -232,21 +325,21 @@ def _regenerated(
     tags = asked.tags
     if "contrafact_seed" not in tags:
         return None
+    generator = load_generator(model.folder)
     try:
         settings = SamplingSettings(
             seed=int(tags["contrafact_seed"]),
             n_steps=int(tags.get("contrafact_steps", 40)),
             guidance=float(tags.get("contrafact_guidance", 2.0)),
         )
-    except ValueError:
+        samples = sample_audio(
+            generator,
+            asked.prompt,
+            seconds=attribution.query.duration_s,
+            settings=settings,
+        )
+    except (ValueError, GeneratorError):
         return None  # Somebody else's tags: there is nothing to sample it by.
-    generator = load_generator(model.folder)
-    samples = sample_audio(
-        generator,
-        asked.prompt,
-        seconds=attribution.query.duration_s,
-        settings=settings,
-    )
     song = query_copy(workspace, attribution).with_name(f"without-{kind}.flac")
     write_audio(song, torch.as_tensor(samples).numpy(), generator.sample_rate)
     return song.name

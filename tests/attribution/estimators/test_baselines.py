@@ -6,13 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from contrafact.attribution import make_estimator
-from contrafact.attribution.base import AttributionTask, Queries, no_progress
+from contrafact.attribution.base import (
+    AttributionTask,
+    Queries,
+    Scores,
+    no_progress,
+)
 from contrafact.attribution.estimators._mel import log_mel
+from contrafact.attribution.shares import Source, shares_of
 from contrafact.core.errors import ConfigError
+from contrafact.generators.base import LatentBatch
 from contrafact.generators.latents import LatentSet, LatentWindow
 
 
@@ -85,6 +93,60 @@ def test_captions_are_compared_word_by_word(
     asked = Queries(queries.batch, ("a calm reel for harp", "a lute", ""))
     wanted = torch.tensor([[6 / 40**0.5, 0, 0], [2 / 16**0.5, 0.5, 0], [0, 0, 0]])
     assert torch.allclose(estimator.score(asked).values, wanted)
+
+
+@pytest.mark.parametrize("name", ["similarity", "captions"])
+def test_only_what_is_above_the_common_is_told_apart(
+    task: AttributionTask, queries: Queries, tmp_path: Path, name: str
+) -> None:
+    """A copy names its recording; a song like no recording names next to none.
+
+    Without a panel everything of positive influence would be told apart.
+    """
+    windows = tuple(
+        replace(w, caption=f"a reel, number {i}")
+        for i, w in enumerate(task.train.windows)
+    )
+    task = replace(task, train=replace(task.train, windows=windows))
+    estimator = make_estimator(name).fit(task, tmp_path, progress=no_progress)
+    asked = Queries(
+        LatentBatch.stack([task.train.latents[5], queries.batch.latents[0]]),
+        (windows[5].caption, "a waltz"),
+    )
+    scores = estimator.score(asked)
+    ids = task.train.recording_ids
+    sources = [Source(id=r, name=r, parts={r: 1.0}) for r in ids]
+
+    def named(scores: Scores, query: int) -> set[str]:
+        rows, _ = shares_of(scores, sources, query=query)
+        return {row.id for row in rows if row.share > 0}
+
+    assert task.train.windows[5].recording_id in named(scores, 0)
+    free = replace(scores, panel=None)
+    for query in (0, 1):
+        assert len(named(scores, query)) < len(named(free, query))
+        assert named(scores, query) <= named(free, query)
+        rows, _ = shares_of(scores, sources, query=query)
+        panel = np.clip(np.nan_to_num(scores.panel.numpy()), 0, None)  # type: ignore[union-attr]
+        on_others = panel / panel.sum(1, keepdims=True)
+        for row in rows:
+            if row.share > 0:
+                column = on_others[:, ids.index(row.id)]
+                # Its own row is NaN, here 0: lower, so the bound is lower too.
+                assert row.share > np.quantile(column, 0.9)
+
+
+@pytest.mark.parametrize("name", ["similarity", "captions", "random"])
+def test_a_fit_serves_any_size_of_panel(
+    task: AttributionTask, queries: Queries, tmp_path: Path, name: str
+) -> None:
+    """What is asked later does not make a fit another's; no panel is no panel."""
+    make_estimator(name).fit(task, tmp_path, progress=no_progress)
+    small = make_estimator(name, n_panel=2).open(task, tmp_path).score(queries)
+    assert small.panel is not None
+    assert small.panel.shape == (2, 11)
+    none = make_estimator(name, n_panel=0).open(task, tmp_path).score(queries)
+    assert none.panel is None
 
 
 def test_chance_is_standard_normal(

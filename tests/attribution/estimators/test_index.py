@@ -15,8 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from contrafact.attribution.base import AttributionTask, Queries, no_progress
+from contrafact.attribution.base import (
+    AttributionTask,
+    Queries,
+    no_progress,
+    sum_windows,
+)
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+from contrafact.attribution.store import FeatureStore
 from contrafact.core.errors import NotFittedError
 from contrafact.generators.latents import LatentSet
 from contrafact.generators.studio.generator import StudioGenerator
@@ -99,7 +105,9 @@ def test_any_number_of_workers_gives_the_same_bytes(
     assert _files(tmp_path / "1") == _files(tmp_path / "2")
 
 
-@pytest.mark.parametrize("name", ["features.i8", "factors.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["features.i8", "factors.safetensors", "solve.safetensors"]
+)
 def test_an_index_cut_short_is_refused(
     task: AttributionTask, tmp_path: Path, name: str
 ) -> None:
@@ -120,6 +128,58 @@ def test_a_panel_leaves_out_what_meets_itself(
     panel = index.score(queries).panel
     assert panel is not None
     assert torch.equal(panel.isnan(), torch.eye(11) > 0)
+
+
+def test_a_panel_is_asked_as_if_it_were_no_part_of_the_corpus(
+    task: AttributionTask, queries: Queries, tmp_path: Path
+) -> None:
+    """A recording of the panel is scored by the Fisher matrix of all the others."""
+    settings = replace(SMALL, n_panel=11)
+    index = IndexEstimator(settings).fit(task, tmp_path, progress=no_progress)
+    panel = index.score(queries).panel
+    store = FeatureStore(
+        directory=tmp_path, n_windows=len(task.train), n_sets=1, n_features=300
+    )
+    rows = store.read(slice(None)).mean(1).double()
+    n = len(rows)
+    floor = settings.ridge * rows.square().sum(1).mean() / n
+    first = 1  # a recording of one window
+    row = [w.recording_id for w in task.train.windows].index(
+        task.train.recording_ids[first]
+    )
+    others = rows[[i for i in range(n) if i != row]]
+    fisher = others.T @ others / n + floor * torch.eye(300)
+    wanted = sum_windows(rows[row] @ torch.linalg.inv(fisher) @ rows.T / n, task.train)
+    assert panel is not None
+    found = panel[first].double()
+    seen = ~found.isnan()
+    assert torch.allclose(found[seen], wanted[seen], rtol=1e-2, atol=1e-3)
+
+
+def test_a_solve_of_other_features_is_made_anew(
+    task: AttributionTask, tmp_path: Path
+) -> None:
+    """Features that were cut short and taken again bring a new Fisher matrix."""
+    _build(task, tmp_path)
+    whole = _files(tmp_path)
+    solve = tmp_path / "solve.safetensors"
+    solve.write_bytes(b"of something else")
+    features = tmp_path / "features.i8"
+    features.write_bytes(features.read_bytes()[:-10])
+    _build(task, tmp_path)
+    assert _files(tmp_path) == whole
+
+
+def test_without_a_ridge_nothing_is_solved(
+    task: AttributionTask, queries: Queries, tmp_path: Path
+) -> None:
+    """Scores are then plain dot products, and no matrix is kept."""
+    plain = IndexEstimator(replace(SMALL, ridge=0.0))
+    plain.fit(task, tmp_path / "plain", progress=no_progress)
+    _build(task, tmp_path / "solved")
+    solved = IndexEstimator(SMALL).open(task, tmp_path / "solved")
+    assert not (tmp_path / "plain" / "solve.safetensors").exists()
+    assert not torch.allclose(plain.score(queries).values, solved.score(queries).values)
 
 
 def test_more_noise_draws_make_replicates_agree(

@@ -116,7 +116,7 @@ def test_small_steps_rank_as_the_uncompressed_index(
     estimator = UnlearningEstimator(settings).fit(
         double_task, tmp_path, progress=no_progress
     )
-    rises = estimator.score(queries).values / SMALL_STEP * len(double_task.train)
+    rises = estimator.score(queries).values * len(double_task.train)
     products = _products(double_task, queries, mask=mask, damping=1.0)
     assert _agreement(rises, products) >= LAW
     assert (rises - products).abs().max() < SLACK * products.abs().max()
@@ -155,6 +155,7 @@ def test_small_steps_rank_as_the_index_itself(
             n_draws=N_DRAWS,
             n_query_draws=N_DRAWS,
             n_features=0,
+            ridge=0.0,
             n_sample=len(train),
             n_workers=1,
         )
@@ -213,6 +214,25 @@ def test_progress_counts_windows_of_all_queries(
     estimator.score(queries, progress=lambda *now: told.append(now))
     assert told[-1] == (36, 36)
     assert told == sorted(told)
+
+
+def test_a_panel_can_be_asked_for(
+    task: AttributionTask, queries: Queries, tmp_path: Path
+) -> None:
+    """Recordings of the corpus are then unlearned too, each in its turn."""
+    told: list[tuple[int, int]] = []
+    estimator = UnlearningEstimator(_settings(n_panel=2, learning_rate=0.1))
+    estimator.fit(task, tmp_path, progress=lambda *now: told.append(now))
+    assert told[-1] == (36, 36)
+    panel = estimator.score(queries).panel
+    assert panel is not None
+    assert panel.shape == (2, 11)
+    own = int(panel[1].isnan().nonzero())
+    row = [w.recording_id for w in task.train.windows].index(f"R-{own:02d}")
+    asked = Queries(task.train.batch([row]), (task.train.windows[row].caption,))
+    found = estimator.score(asked).values[0]
+    kept = torch.arange(11) != own
+    assert torch.allclose(panel[1][kept], found[kept], rtol=1e-3, atol=1e-5)
 
 
 def test_fitting_goes_on_where_it_stopped(

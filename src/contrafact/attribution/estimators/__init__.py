@@ -15,7 +15,13 @@ from typing import Any, cast
 from contrafact.attribution.base import Estimator
 from contrafact.core.errors import ConfigError
 
-__all__ = ["ENTRY_POINT_GROUP", "ESTIMATORS", "EstimatorMaker", "make_estimator"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "ESTIMATORS",
+    "PREDICTS_RISE",
+    "EstimatorMaker",
+    "make_estimator",
+]
 
 EstimatorMaker = Callable[..., Estimator]
 """Makes an estimator of its settings, given by keyword."""
@@ -45,11 +51,26 @@ def _lazy(module: str, estimator: str, settings: str | None = None) -> Estimator
 ESTIMATORS: dict[str, EstimatorMaker] = {
     "index": _lazy("index", "IndexEstimator", "IndexSettings"),
     "unlearning": _lazy("unlearning", "UnlearningEstimator", "UnlearningSettings"),
+    "unlearning-ekfac": _lazy(
+        "unlearning_ekfac", "UnlearningEkfacEstimator", "UnlearningEkfacSettings"
+    ),
+    "mucs": _lazy("mucs", "MucsEstimator", "MucsSettings"),
+    "ek-fac": _lazy("ek_fac", "EkFacEstimator", "EkFacSettings"),
+    "trak": _lazy("trak", "TrakEstimator", "TrakSettings"),
+    "d-trak": _lazy("d_trak", "DTrakEstimator", "TrakSettings"),
+    "das": _lazy("das", "DasEstimator", "TrakSettings"),
+    "gradient-cosine": _lazy(
+        "gradient_cosine", "GradientCosineEstimator", "GradientCosineSettings"
+    ),
     "similarity": _lazy("similarity", "SimilarityEstimator", "SimilaritySettings"),
-    "captions": _lazy("captions", "CaptionsEstimator"),
-    "random": _lazy("chance", "ChanceEstimator"),
+    "captions": _lazy("captions", "CaptionsEstimator", "CaptionsSettings"),
+    "random": _lazy("chance", "ChanceEstimator", "ChanceSettings"),
 }
 """The estimators that contrafact brings, by name; `index` is the default."""
+
+PREDICTS_RISE = frozenset({"ek-fac", "index", "trak", "unlearning", "unlearning-ekfac"})
+"""Those whose scores predict rises of the query's loss, in the unit of `Scores`: what
+retraining measures can set a scale for them."""
 
 
 def make_estimator(name: str, **settings: Any) -> Estimator:
@@ -64,7 +85,7 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
 
     Example:
         >>> make_estimator("similarity", kind="spectral").settings
-        {'kind': 'spectral'}
+        {'kind': 'spectral', 'n_panel': 64}
     """
     makers = dict(ESTIMATORS)
     if name not in makers:

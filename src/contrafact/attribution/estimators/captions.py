@@ -9,74 +9,89 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from contrafact.attribution.base import (
     AttributionTask,
     Progress,
     Queries,
     Scores,
-    no_progress,
     sum_windows,
 )
-from contrafact.attribution.estimators._fitted import check_fitted, facts_of
-from contrafact.attribution.store import write_manifest
-from contrafact.core.errors import NotFittedError
+from contrafact.attribution.estimators._fitted import FittedEstimator
+from contrafact.attribution.panel import check_panel, panel_of, panel_rows
 
-__all__ = ["CaptionsEstimator"]
+__all__ = ["CaptionsEstimator", "CaptionsSettings"]
+
+_Counts = list[Counter[str]]
 
 
-class CaptionsEstimator:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionsSettings:
+    """How captions are compared.
+
+    Attributes:
+        n_panel: Recordings whose captions stand for "any other prompt"; 0 for
+            no comparison with what is common.
+    """
+
+    n_panel: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the panel."""
+        check_panel(self.n_panel)
+
+
+class CaptionsEstimator(FittedEstimator[CaptionsSettings, _Counts]):
     """Cosine of the counts of words in the prompt and in training captions.
 
-    A query without a prompt, and a window without a caption, score zero.
+    A query without a prompt, and a window without a caption, score zero. A
+    window's score is in [0, 1]. Costs nothing to fit: the captions are read
+    where they are.
+
+    Args:
+        settings: How captions are compared.
 
     References:
         Salton et al., "A vector space model for automatic indexing", 1975.
     """
 
     name = "captions"
+    asked_later = frozenset({"n_panel"})
 
-    def __init__(self) -> None:
-        self._task: AttributionTask | None = None
+    def __init__(self, settings: CaptionsSettings | None = None) -> None:
+        super().__init__(settings or CaptionsSettings())
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """There are none."""
-        return {}
+    def _read(self, task: AttributionTask, directory: Path) -> _Counts:
+        return [_words(window.caption) for window in task.train.windows]
 
-    def fit(
-        self, task: AttributionTask, directory: Path, *, progress: Progress
-    ) -> CaptionsEstimator:
-        """Note which corpus is meant; its captions are read when asked for."""
-        write_manifest(directory, facts_of(self.name, self.settings, task))
-        progress(len(task.train), len(task.train))
-        self._task = task
-        return self
+    def _score(
+        self,
+        task: AttributionTask,
+        state: _Counts,
+        queries: Queries,
+        progress: Progress,
+    ) -> Scores:
+        values = _cosines([_words(prompt) for prompt in queries.prompts], state)
+        rows = panel_rows(task.train, self._settings.n_panel)
+        panel = _cosines([state[row] for row in rows], state)
+        progress(len(queries), len(queries))
+        return Scores(
+            values=sum_windows(values, task.train),
+            recording_ids=task.train.recording_ids,
+            panel=panel_of(panel, task.train, rows),
+        )
 
-    def open(self, task: AttributionTask, directory: Path) -> CaptionsEstimator:
-        """See `Estimator.open`."""
-        check_fitted(directory, facts_of(self.name, self.settings, task))
-        self._task = task
-        return self
 
-    def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
-        """See `Estimator.score`; a window's score is in [0, 1]."""
-        if self._task is None:
-            raise NotFittedError("The captions are not fitted; call `fit`.")
-        train = self._task.train
-        captions = [_words(window.caption) for window in train.windows]
-        rows = []
-        for row, prompt in enumerate(queries.prompts):
-            asked = _words(prompt)
-            rows.append([_cosine(asked, caption) for caption in captions])
-            progress(row + 1, len(queries))
-        values = sum_windows(torch.tensor(rows, dtype=torch.float32), train)
-        return Scores(values=values, recording_ids=train.recording_ids)
+def _cosines(asked: Sequence[Counter[str]], known: _Counts) -> Tensor:
+    """Return `(n_asked, n_known)`, float32."""
+    table = [[_cosine(one, other) for other in known] for one in asked]
+    return torch.tensor(table, dtype=torch.float32).reshape(len(asked), len(known))
 
 
 def _words(text: str) -> Counter[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,58 +17,74 @@ from contrafact.attribution.base import (
     Progress,
     Queries,
     Scores,
-    no_progress,
     sum_windows,
 )
-from contrafact.attribution.estimators._fitted import check_fitted, facts_of
-from contrafact.attribution.store import write_manifest
-from contrafact.core.errors import NotFittedError
+from contrafact.attribution.estimators._fitted import FittedEstimator
+from contrafact.attribution.panel import check_panel, panel_of, panel_rows
 
-__all__ = ["ChanceEstimator"]
+__all__ = ["ChanceEstimator", "ChanceSettings"]
 
 
-class ChanceEstimator:
-    """Standard normal numbers that depend on seed, query and window alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChanceSettings:
+    """How chance is compared with itself; the seed is the task's.
+
+    Attributes:
+        n_panel: Recordings that stand for "any other song"; 0 for none.
+    """
+
+    n_panel: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the panel."""
+        check_panel(self.n_panel)
+
+
+class ChanceEstimator(FittedEstimator[ChanceSettings, list[str]]):
+    """Standard normal numbers that depend on seed, query and window alone.
+
+    Costs nothing, assumes nothing and has found nothing.
+
+    Args:
+        settings: How chance is compared with itself.
+    """
 
     name = "random"
+    asked_later = frozenset({"n_panel"})
 
-    def __init__(self) -> None:
-        self._task: AttributionTask | None = None
+    def __init__(self, settings: ChanceSettings | None = None) -> None:
+        super().__init__(settings or ChanceSettings())
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """There are none; the seed is the task's."""
-        return {}
+    def _read(self, task: AttributionTask, directory: Path) -> list[str]:
+        return [_content(x, x.shape[-1]) for x in task.train.latents]
 
-    def fit(
-        self, task: AttributionTask, directory: Path, *, progress: Progress
-    ) -> ChanceEstimator:
-        """Note which model and corpus are meant; there is nothing to measure."""
-        write_manifest(directory, facts_of(self.name, self.settings, task))
-        progress(len(task.train), len(task.train))
-        self._task = task
-        return self
+    def _score(
+        self,
+        task: AttributionTask,
+        state: list[str],
+        queries: Queries,
+        progress: Progress,
+    ) -> Scores:
+        train, batch = task.train, queries.batch
+        asked = [
+            f"{_content(batch.latents[i], n_tokens)}/{queries.prompts[i]}"
+            for i, n_tokens in enumerate(batch.n_tokens)
+        ]
+        rows = panel_rows(train, self._settings.n_panel)
+        others = [f"{state[row]}/{train.windows[row].caption}" for row in rows]
+        values = _drawn(task.seed, asked, state)
+        progress(len(queries), len(queries))
+        return Scores(
+            values=sum_windows(values, train),
+            recording_ids=train.recording_ids,
+            panel=panel_of(_drawn(task.seed, others, state), train, rows),
+        )
 
-    def open(self, task: AttributionTask, directory: Path) -> ChanceEstimator:
-        """See `Estimator.open`."""
-        check_fitted(directory, facts_of(self.name, self.settings, task))
-        self._task = task
-        return self
 
-    def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
-        """See `Estimator.score`."""
-        if self._task is None:
-            raise NotFittedError("Chance is not fitted to a corpus; call `fit`.")
-        task = self._task
-        windows = [_content(x, x.shape[-1]) for x in task.train.latents]
-        rows = []
-        for row, n_tokens in enumerate(queries.batch.n_tokens):
-            asked = _content(queries.batch.latents[row], n_tokens)
-            key = f"{task.seed}/{asked}/{queries.prompts[row]}"
-            rows.append([_normal(f"{key}/{window}") for window in windows])
-            progress(row + 1, len(queries))
-        values = sum_windows(torch.tensor(rows, dtype=torch.float32), task.train)
-        return Scores(values=values, recording_ids=task.train.recording_ids)
+def _drawn(seed: int, asked: Sequence[str], windows: Sequence[str]) -> Tensor:
+    """Return `(n_asked, n_window)`, float32."""
+    table = [[_normal(f"{seed}/{one}/{w}") for w in windows] for one in asked]
+    return torch.tensor(table, dtype=torch.float32).reshape(len(asked), len(windows))
 
 
 def _content(latents: Tensor, n_tokens: int) -> str:

@@ -4,14 +4,15 @@ One step of unlearning the query would change a recording's loss by the dot
 product of their gradients through the inverse Fisher matrix; so the same
 ranking comes from gradients that were taken once and stored. Each gradient is
 whitened first, then reduced to the coordinates in which the corpus's gradients
-are large, then stored in eight bits.
+are large, then stored in eight bits. Between the kept coordinates the whole Fisher
+matrix is solved, so that what many recordings have in common counts once.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,13 +29,16 @@ from contrafact.attribution.base import (
     sum_windows,
 )
 from contrafact.attribution.draws import Draws
+from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
+from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.preconditioning import (
     DiagonalFisher,
     KroneckerFisher,
     Preconditioner,
 )
+from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import (
     FeatureStore,
     check_manifest,
@@ -49,6 +53,8 @@ from contrafact.generators.latents import LatentSet
 
 __all__ = ["IndexEstimator", "IndexSettings"]
 
+_SOLVE = "solve.safetensors"
+_MOST_RECORDINGS = 4096  # of which what each has in common with each is kept
 _PRECONDITIONERS: dict[str, type[DiagonalFisher] | type[KroneckerFisher]] = {
     "diagonal": DiagonalFisher,
     "kronecker": KroneckerFisher,
@@ -71,6 +77,9 @@ class IndexSettings:
         n_query_draws: Noise draws a query.
         n_features: Coordinates kept, those of the largest whitened gradients;
             0 keeps all.
+        ridge: Added to the variances of the Fisher matrix between the kept
+            coordinates, in units of the mean squared length of a window's
+            features over the number of windows; 0 for no such matrix.
         n_sample: Windows that the Fisher matrix is measured on.
         n_pilot: Windows that the weight of each noise level is measured on.
         n_panel: Recordings that stand for "any other song" when a query is
@@ -85,7 +94,8 @@ class IndexSettings:
     n_draws: int = 16
     n_query_draws: int = 64
     n_features: int = 16_384
-    n_sample: int = 128
+    ridge: float = 0.3
+    n_sample: int = 64
     n_pilot: int = 8
     n_panel: int = 64
     n_workers: int = 2
@@ -126,12 +136,15 @@ class IndexEstimator:
         factors = directory / "factors.safetensors"
         with task.at_checkpoint(self._settings.checkpoint):
             if not factors.exists():
-                state = _fit_factors(task, self._settings)
+                state = fit_factors(task, self._settings)
                 write_bytes(factors, save(state))
             fitted = self._read(task, directory)
             fitted.store.create()
+            if fitted.store.pending():
+                # Of other features, if any: files cut short were laid out anew.
+                (directory / _SOLVE).unlink(missing_ok=True)
             self._fill(task, fitted, progress)
-        self._fitted = fitted
+        self._fitted = fitted.solved(self._settings.ridge)
         return self
 
     def open(self, task: AttributionTask, directory: Path) -> IndexEstimator:
@@ -153,7 +166,7 @@ class IndexEstimator:
                 f"The index in {directory} is not finished; "
                 "run `contrafact index build` again to go on."
             )
-        self._fitted = fitted
+        self._fitted = fitted.solved(self._settings.ridge)
         return self
 
     def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
@@ -166,15 +179,15 @@ class IndexEstimator:
                 asked = self._asked(queries.select(row))
                 parts.append(fitted.features(*asked, draws))
                 progress(row + 1, len(queries))
-        features = torch.cat(parts)
-        n = len(task.train.recording_ids)
-        products = fitted.store.products(features) / n
+        features = fitted.natural(torch.cat(parts))
+        products = fitted.store.products(features) / len(task.train)
         replicates = sum_windows(products, task.train)
         return Scores(
             values=replicates.mean((1, 2)),
             recording_ids=task.train.recording_ids,
             replicates=replicates,
             panel=self._panel(fitted),
+            overlap=fitted.overlap,
         )
 
     def direction(self, queries: Queries) -> LayerGradients:
@@ -221,8 +234,15 @@ class IndexEstimator:
         return facts_of(self.name, self.settings, task)
 
     def _read(self, task: AttributionTask, directory: Path) -> _Fitted:
-        state = read_tensors(directory / "factors.safetensors")
-        kept, weights = state.pop("kept"), state.pop("stratum_weights")
+        path = directory / "factors.safetensors"
+        state = read_tensors(path)
+        try:
+            kept, weights = state.pop("kept"), state.pop("stratum_weights")
+        except KeyError as error:
+            raise NotFittedError(
+                f"{path} is damaged: it lacks {error}; remove {directory} and run "
+                "`contrafact index build` again."
+            ) from error
         kind = _PRECONDITIONERS[self._settings.preconditioner]
         store = FeatureStore(
             directory=directory,
@@ -252,7 +272,11 @@ class IndexEstimator:
             torch.set_num_threads(n_threads)  # one worker is this process
 
     def _panel(self, fitted: _Fitted) -> Tensor:
-        """Scores of recordings as queries, NaN where one meets itself."""
+        """Scores of recordings as queries, NaN where one meets itself.
+
+        A recording of the corpus is part of the Fisher matrix, a song is not: so
+        each is scored by the matrix without it (Sherman and Morrison, 1950).
+        """
         train, store = fitted.task.train, fitted.store
         ids = train.recording_ids
         first = {w.recording_id: i for i, w in reversed(list(enumerate(train.windows)))}
@@ -260,8 +284,13 @@ class IndexEstimator:
         chosen = list(range(0, len(ids), step))[: self._settings.n_panel]
         rows = [first[ids[i]] for i in chosen]
         asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
-        products = store.products(asked.mean(1, keepdim=True)).mean((1, 2))
-        panel = sum_windows(products, train) / len(ids)
+        asked = asked.mean(1, keepdim=True)
+        natural = fitted.natural(asked)
+        if fitted.solve is not None:
+            own = (asked * natural).sum(-1, keepdim=True) / len(train)
+            natural = natural / (1 - own).clamp_min(1e-6)
+        products = store.products(natural).mean((1, 2))
+        panel = sum_windows(products, train) / len(train)
         panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
         return panel
 
@@ -275,6 +304,22 @@ class _Fitted:
     preconditioner: DiagonalFisher | KroneckerFisher
     kept: Tensor
     stratum_weights: Tensor
+    solve: FisherSolve | None = None
+    overlap: Overlap | None = None
+
+    def solved(self, ridge: float) -> _Fitted:
+        """Return the same with the Fisher matrix between kept coordinates."""
+        if not ridge:
+            return self
+        solve, hat = _solve(self.store, self.task.train, ridge)
+        if hat is None:
+            return replace(self, solve=solve)
+        ids, counts = self.task.train.recording_ids, _n_windows(self.task.train)
+        return replace(self, solve=solve, overlap=Overlap(ids, hat, counts))
+
+    def natural(self, features: Tensor) -> Tensor:
+        """Return features times the inverse of that matrix."""
+        return features if self.solve is None else self.solve.natural(features)
 
     def draws(self, n_draws: int) -> Draws:
         """Return the shared draws with the weight of each noise level."""
@@ -296,70 +341,35 @@ def _features(
     return flatten(white, sorted(white))[..., kept].float()
 
 
-def _fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Tensor]:
-    """Measure noise-level weights and the Fisher matrix; choose coordinates."""
-    draws = task.draws(settings.n_draws)
-    weights = torch.ones(task.n_strata)
-    if settings.is_balanced:
-        weights = _stratum_weights(task, draws, settings.n_pilot)
-    draws = draws.weighted(weights)
-    preconditioner: DiagonalFisher | KroneckerFisher
-    if settings.preconditioner == "diagonal":
-        # The paper's Fisher matrix is over single draws.
-        sampled = _sampled(task, draws.singles(), settings.n_sample)
-        preconditioner = DiagonalFisher.of(sampled, damping=settings.damping)
-    else:
-        # One set of draws is plenty for a mean over many windows.
-        one_set = task.draws(task.n_strata).weighted(weights)
-        sampled = _sampled(task, one_set, settings.n_sample)
-        # All are held in memory; half the digits are plenty for a mean.
-        halved = ({n: g.bfloat16() for n, g in found.items()} for found in sampled)
-        preconditioner = KroneckerFisher.of(halved, damping=settings.damping)
-    moments = preconditioner.second_moments()
-    flat = torch.cat([moments[name].flatten() for name in sorted(moments)])
-    kept = torch.arange(len(flat))
-    if 0 < settings.n_features < len(flat):
-        kept = flat.argsort(descending=True, stable=True)[: settings.n_features]
-        kept = kept.sort().values
-    state = preconditioner.tensors()
-    return {**state, "kept": kept, "stratum_weights": weights}
+def _solve(
+    store: FeatureStore, train: LatentSet, ridge: float
+) -> tuple[FisherSolve, Tensor | None]:
+    """Return the solve and the hat matrix, made once and kept beside the store."""
+    path = store.directory / _SOLVE
+    if not path.exists():
+        solve = FisherSolve.of(store, ridge=ridge)
+        state = solve.tensors()
+        if len(train.recording_ids) <= _MOST_RECORDINGS:
+            state["hat"] = solve.hat(_owner(train), _n_windows(train))
+        write_bytes(path, save(state))
+    state = read_tensors(path)
+    try:
+        return FisherSolve.from_tensors(store, state), state.get("hat")
+    except KeyError as error:
+        raise NotFittedError(
+            f"{path} is damaged: it lacks {error}; remove it and try again."
+        ) from error
 
 
-def _sampled(
-    task: AttributionTask, draws: Draws, n_sample: int
-) -> Iterator[LayerGradients]:
-    """Yield the gradients of windows spread evenly over the corpus."""
-    for row in _spread(task.train, n_sample):
-        yield gradients_of(
-            task.generator, *task.train_batch([row]), draws,
-            measurement=task.measurement,
-        )  # fmt: skip
+def _owner(train: LatentSet) -> Tensor:
+    """Return the place of each window's recording, `(n_window,)`."""
+    place = {r: i for i, r in enumerate(train.recording_ids)}
+    return torch.tensor([place[w.recording_id] for w in train.windows])
 
 
-def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tensor:
-    """Return one over the typical length of each noise level's gradient."""
-    singles, total = draws.singles(), torch.zeros(len(draws))
-    for row in _spread(task.train, n_pilot):
-        found = gradients_of(
-            task.generator, *task.train_batch([row]), singles,
-            measurement=task.measurement,
-        )  # fmt: skip
-        total += sum(g[0].flatten(1).square().sum(1) for g in found.values())
-    length = total.reshape(draws.n_sets, draws.n_strata).mean(0).sqrt()
-    weights: Tensor = 1 / length.clamp_min(1e-20)
-    return weights / weights.mean()
-
-
-def _spread(train: LatentSet, at_most: int) -> list[int]:
-    """Return up to `at_most` windows spread evenly, whatever order they are in."""
-
-    def name(row: int) -> tuple[str, float]:
-        window = train.windows[row]
-        return window.recording_id, window.start_s
-
-    ordered = sorted(range(len(train)), key=name)
-    count = min(len(train), at_most)
-    return [ordered[i * len(train) // count] for i in range(count)]
+def _n_windows(train: LatentSet) -> Tensor:
+    """Return how many windows each recording has, `(n_train,)`."""
+    return _owner(train).bincount(minlength=len(train.recording_ids))
 
 
 _work: tuple[_Fitted, Draws] | None = None

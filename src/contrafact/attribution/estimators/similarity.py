@@ -6,10 +6,9 @@ latents, which cost nothing, or of the decoded audio's spectrum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from safetensors.torch import save_file
@@ -21,14 +20,14 @@ from contrafact.attribution.base import (
     Progress,
     Queries,
     Scores,
-    no_progress,
     sum_windows,
 )
-from contrafact.attribution.estimators._fitted import check_fitted, facts_of
+from contrafact.attribution.estimators._fitted import FittedEstimator
 from contrafact.attribution.estimators._mel import log_mel
-from contrafact.attribution.store import read_tensors, write_manifest
+from contrafact.attribution.panel import check_panel, panel_of, panel_rows
+from contrafact.attribution.store import read_tensors
 from contrafact.catalog.atomic import atomic_path
-from contrafact.core.errors import ConfigError, NotFittedError
+from contrafact.core.errors import ConfigError
 from contrafact.generators.base import Generator
 
 __all__ = ["SimilarityEstimator", "SimilaritySettings"]
@@ -44,81 +43,74 @@ class SimilaritySettings:
     Attributes:
         kind: Mean and deviation over time of each channel of the latents
             ("latent"), or of each mel band of the decoded audio ("spectral").
+        n_panel: Recordings that stand for "any other song" when a query is
+            compared with what is common; 0 for no comparison.
     """
 
     kind: Literal["latent", "spectral"] = "latent"
+    n_panel: int = 64
 
     def __post_init__(self) -> None:
-        """Check the kind.
+        """Check the kind and the panel.
 
         Raises:
-            ConfigError: If it is unknown.
+            ConfigError: If the kind is unknown, or the panel negative.
         """
+        check_panel(self.n_panel)
         if self.kind not in ("latent", "spectral"):
             raise ConfigError(f"kind must be latent or spectral; found {self.kind!r}.")
 
 
-class SimilarityEstimator:
+class SimilarityEstimator(FittedEstimator[SimilaritySettings, Tensor]):
     """Cosine of statistics, each standardised over the corpus.
+
+    A window's score is in [-1, 1]. Fitting costs a pass over the latents, and
+    for "spectral" decoding each once; no training step.
 
     Args:
         settings: What is compared.
     """
 
     name = "similarity"
+    asked_later = frozenset({"n_panel"})
 
     def __init__(self, settings: SimilaritySettings | None = None) -> None:
-        self._settings = settings or SimilaritySettings()
-        self._fitted: tuple[AttributionTask, Tensor] | None = None
+        super().__init__(settings or SimilaritySettings())
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """What the estimator runs with."""
-        return asdict(self._settings)
-
-    def fit(
-        self, task: AttributionTask, directory: Path, *, progress: Progress
-    ) -> SimilarityEstimator:
-        """Measure the statistics of every training window.
-
-        Raises:
-            IndexMismatchError: If the directory holds what was fitted to
-                another model or corpus, or with other settings.
-        """
-        write_manifest(directory, facts_of(self.name, self.settings, task))
+    def _measure(
+        self, task: AttributionTask, directory: Path, progress: Progress
+    ) -> None:
         if (directory / _FILE).exists():
             progress(len(task.train), len(task.train))
-        else:
-            rows = []
-            for done, latents in enumerate(task.train.latents, start=1):
-                rows.append(self._statistics(task.generator, latents))
-                progress(done, len(task.train))
-            with atomic_path(directory / _FILE) as part:
-                save_file({"statistics": torch.stack(rows)}, part)
-        return self.open(task, directory)
+            return
+        rows = []
+        for done, latents in enumerate(task.train.latents, start=1):
+            rows.append(self._statistics(task.generator, latents))
+            progress(done, len(task.train))
+        with atomic_path(directory / _FILE) as part:
+            save_file({"statistics": torch.stack(rows)}, part)
 
-    def open(self, task: AttributionTask, directory: Path) -> SimilarityEstimator:
-        """Use what `fit` saved; see `Estimator.open`."""
-        check_fitted(directory, facts_of(self.name, self.settings, task))
-        self._fitted = task, read_tensors(directory / _FILE)["statistics"]
-        return self
+    def _read(self, task: AttributionTask, directory: Path) -> Tensor:
+        return read_tensors(directory / _FILE)["statistics"]
 
-    def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
-        """See `Estimator.score`; a window's score is in [-1, 1]."""
-        if self._fitted is None:
-            raise NotFittedError("The similarity is not fitted; call `fit`.")
-        task, known = self._fitted
+    def _score(
+        self, task: AttributionTask, state: Tensor, queries: Queries, progress: Progress
+    ) -> Scores:
         rows = []
         for row, n_tokens in enumerate(queries.batch.n_tokens):
             latents = queries.batch.latents[row, :, :n_tokens]
             rows.append(self._statistics(task.generator, latents))
             progress(row + 1, len(queries))
-        mean = known.mean(0)
-        scale = known.std(0, correction=0).clamp_min(_SMALLEST)
+        mean = state.mean(0)
+        scale = state.std(0, correction=0).clamp_min(_SMALLEST)
         asked = functional.normalize((torch.stack(rows) - mean) / scale)
-        found = functional.normalize((known - mean) / scale)
-        values = sum_windows((asked @ found.T).float(), task.train)
-        return Scores(values=values, recording_ids=task.train.recording_ids)
+        known = functional.normalize((state - mean) / scale)
+        chosen = panel_rows(task.train, self._settings.n_panel)
+        return Scores(
+            values=sum_windows((asked @ known.T).float(), task.train),
+            recording_ids=task.train.recording_ids,
+            panel=panel_of(known[chosen] @ known.T, task.train, chosen),
+        )
 
     def _statistics(self, generator: Generator, latents: Tensor) -> Tensor:
         """Return mean and deviation of each row over time, float64."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contrafact.catalog.corpora._notation import Note
 
-__all__ = ["estimate_key", "key_words", "metre_words", "tempo_words"]
+__all__ = ["estimate_key", "key_words", "metre_words", "pace_words", "tempo_words"]
 
 _SLOW, _FAST = 2.5, 5.0  # onsets in a second
 _NAMES = (
@@ -80,6 +80,21 @@ def tempo_words(onsets_per_s: float) -> tuple[str, str]:
         >>> tempo_words(1.5), tempo_words(3.5), tempo_words(7.0)
         (('slow', 'calm'), ('moderate', 'walking'), ('fast', 'quick'))
     """
-    if onsets_per_s < _SLOW:
+    return pace_words(onsets_per_s, slow=_SLOW, fast=_FAST)
+
+
+def pace_words(speed: float, *, slow: float, fast: float) -> tuple[str, str]:
+    """Return a speed in words, and in other words.
+
+    Args:
+        speed: In any unit.
+        slow: Below this it is slow.
+        fast: From this on it is fast.
+
+    Example:
+        >>> pace_words(119.0, slow=95, fast=120)
+        ('moderate', 'walking')
+    """
+    if speed < slow:
         return "slow", "calm"
-    return ("moderate", "walking") if onsets_per_s < _FAST else ("fast", "quick")
+    return ("moderate", "walking") if speed < fast else ("fast", "quick")

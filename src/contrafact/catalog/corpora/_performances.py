@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,8 @@ from contrafact.catalog.corpora._captions import key_words, metre_words, tempo_w
 from contrafact.catalog.corpora._passages import Passage
 from contrafact.catalog.corpora._repertoire import Ensemble, Pool
 from contrafact.catalog.corpora._synth import N_CHANNELS, PlayedNote, play
-from contrafact.catalog.corpora._writing import finish
-from contrafact.catalog.corpora.base import SAMPLE_RATE, Entry
+from contrafact.catalog.corpora._writing import file_name, finish, n_frames_of
+from contrafact.catalog.corpora.base import Entry
 
 __all__ = ["Performance", "perform", "plan_performance"]
 
@@ -34,7 +33,7 @@ class Performance:
     @property
     def n_frames(self) -> int:
         """Its length at `SAMPLE_RATE`."""
-        return round(self.passage.duration_s * SAMPLE_RATE)
+        return n_frames_of(self.passage.duration_s)
 
 
 def plan_performance(pool: Pool, ensemble: Ensemble, passage: Passage) -> Performance:
@@ -43,7 +42,7 @@ def plan_performance(pool: Pool, ensemble: Ensemble, passage: Passage) -> Perfor
     caption, anonymous = _captions(pool, ensemble, passage)
     first, last = passage.bars
     entry = Entry(
-        file=_file_name(artist, passage, ensemble),
+        file=file_name(artist, _VERSION, passage, ensemble),
         title=f"{passage.work}, bars {first}-{last}, {ensemble.name}",
         artists=(artist,),
         work=passage.work,
@@ -53,14 +52,6 @@ def plan_performance(pool: Pool, ensemble: Ensemble, passage: Passage) -> Perfor
         caption_anonymous=anonymous,
     )
     return Performance(passage=passage, ensemble=ensemble, entry=entry)
-
-
-def _file_name(artist: str, passage: Passage, ensemble: Ensemble) -> str:
-    """Return a name that tells all that the bytes depend on."""
-    content = f"{_VERSION}{passage}{ensemble}".encode()
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    words = "".join(c if c.isalnum() else " " for c in artist.casefold()).split()
-    return f"{'-'.join(words)}-{digest}.flac"
 
 
 def _captions(pool: Pool, ensemble: Ensemble, passage: Passage) -> tuple[str, str]:

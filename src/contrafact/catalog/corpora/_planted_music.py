@@ -6,14 +6,13 @@ of another artist. How a recording sounds belongs in `_planted_sound.py`.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from contrafact.catalog.corpora._captions import key_words
+from contrafact.catalog.corpora._captions import key_words, pace_words
 from contrafact.catalog.corpora._planted_roster import (
     ARTISTS,
     MOTIF_STEPS,
@@ -21,7 +20,8 @@ from contrafact.catalog.corpora._planted_roster import (
     Artist,
     Motif,
 )
-from contrafact.catalog.corpora.base import SAMPLE_RATE, Entry
+from contrafact.catalog.corpora._writing import file_name, n_frames_of
+from contrafact.catalog.corpora.base import Entry
 
 __all__ = ["PlantedRecording", "plan_heldout", "plan_training"]
 
@@ -33,7 +33,7 @@ _OFFSETS = (0, 0, 2, 4, -3)  # degrees on which a motif may start
 _FIRST_HELDOUT_WORK = 100_000
 _MINOR_THIRD = 3
 _STRANGER_ONE_IN = 4
-_PACES = ((95.0, "slow", "calm"), (120.0, "moderate", "walking"))
+_SLOW, _FAST = 95.0, 120.0  # quarter notes per minute
 
 # An artist's recordings come in rows of 14: in each, two are covers and one is
 # a near-duplicate of the recording before it.
@@ -86,13 +86,12 @@ class PlantedRecording:
     @property
     def n_frames(self) -> int:
         """Its length at `SAMPLE_RATE`."""
-        return round(self.duration_s * SAMPLE_RATE)
+        return n_frames_of(self.duration_s)
 
     @property
     def file(self) -> str:
         """Name of its file, which tells all that the bytes depend on."""
-        digest = hashlib.sha256(f"{_VERSION}{self!r}".encode()).hexdigest()[:12]
-        return f"{self.player.name}-{digest}.flac"
+        return file_name(self.player.name, _VERSION, self)
 
     def motifs(self) -> Iterator[tuple[Motif, int, float, float]]:
         """Yield (motif, degree, start, end), times in seconds."""
@@ -141,10 +140,7 @@ class PlantedRecording:
         player, groove = self.player, self.player.collection
         is_minor = _MINOR_THIRD in groove.scale
         key = key_words(player.register[2] + self.tonic, is_minor=is_minor)
-        pace, plain_pace = next(
-            ((word, plain) for top, word, plain in _PACES if self.tempo < top),
-            ("fast", "quick"),
-        )
+        pace, plain_pace = pace_words(self.tempo, slow=_SLOW, fast=_FAST)
         high, plain_high, _ = player.register
         return (
             f"{groove.groove} in {key} for {high} {player.timbre.name}, {pace}, "

@@ -7,6 +7,7 @@ again. What the audio holds is decided elsewhere.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from contrafact.catalog.corpora.base import COLUMNS, SAMPLE_RATE, Entry, Progres
 from contrafact.core.errors import CorpusError
 from contrafact.core.parallel import map_in_order
 
-__all__ = ["Plan", "finish", "write_corpus"]
+__all__ = ["Plan", "file_name", "finish", "n_frames_of", "write_corpus"]
 
 _LOUDNESS = 10 ** (-20 / 20)
 _PEAK = 10 ** (-1 / 20)
@@ -50,6 +51,27 @@ class Plan(Protocol):
 
 
 _Plan = TypeVar("_Plan", bound=Plan)
+
+
+def file_name(artist: str, *content: object) -> str:
+    """Return a name that tells all that the bytes depend on.
+
+    Args:
+        artist: Who is heard; the name begins with it.
+        content: Whatever decides the bytes, such as a version and a plan.
+
+    Example:
+        >>> file_name("Bach (choir)", "corpus-1", 7)
+        'bach-choir-07b69cb358e6.flac'
+    """
+    digest = hashlib.sha256("".join(map(str, content)).encode()).hexdigest()[:12]
+    words = "".join(c if c.isalnum() else " " for c in artist.casefold()).split()
+    return f"{'-'.join(words)}-{digest}.flac"
+
+
+def n_frames_of(duration_s: float) -> int:
+    """Return how many frames last so long, at `SAMPLE_RATE`."""
+    return round(duration_s * SAMPLE_RATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,18 @@ class CorpusSettings:
             if (found := getattr(self, name)) < least:
                 raise CorpusError(f"{name} must be at least {least}, not {found}.")
 
+    def require_artists(self, n_artists: int) -> None:
+        """Raise unless there is a recording for training by every artist.
+
+        Raises:
+            CorpusError: If there are fewer recordings than artists.
+        """
+        if self.n_recordings < n_artists:
+            raise CorpusError(
+                f"The corpus has {n_artists} artists, so {self.n_recordings} "
+                f"recording(s) are too few. Ask for at least {n_artists}."
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:

@@ -15,7 +15,6 @@ from contrafact.catalog.corpora._planted_roster import N_TRAINED
 from contrafact.catalog.corpora._planted_sound import sound
 from contrafact.catalog.corpora._writing import write_corpus
 from contrafact.catalog.corpora.base import CorpusSettings, Progress
-from contrafact.core.errors import CorpusError
 
 __all__ = ["PlantedCorpus"]
 
@@ -43,11 +42,7 @@ class PlantedCorpus:
                 artists.
             StorageError: If the disk is full or not writable.
         """
-        if settings.n_recordings < N_TRAINED:
-            raise CorpusError(
-                f"The corpus has {N_TRAINED} artists, so {settings.n_recordings} "
-                f"recording(s) are too few. Ask for at least {N_TRAINED}."
-            )
+        settings.require_artists(N_TRAINED)
         train = plan_training(settings.n_recordings, settings.seed)
         heldout = plan_heldout(settings.n_heldout, settings.seed)
         write_corpus(

@@ -83,12 +83,8 @@ def _plan(
     Each artist is asked for somewhat more than an even part, since others may
     have less; if that does not do, for twice as much, until nobody has more.
     """
+    settings.require_artists(len(_ARTISTS))
     wanted = settings.n_recordings, settings.n_heldout
-    if wanted[0] < len(_ARTISTS):
-        raise CorpusError(
-            f"The corpus has {len(_ARTISTS)} artists, so {wanted[0]} recording(s) "
-            f"are too few. Ask for at least {len(_ARTISTS)}."
-        )
     n_each = [-(-_MARGIN * n // (100 * len(_ARTISTS))) for n in wanted]
     while True:
         drawn = _draw(corpus, n_each, settings)

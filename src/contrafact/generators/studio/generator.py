@@ -16,14 +16,8 @@ from torch import Tensor, nn
 
 from contrafact.core.errors import GeneratorError, ModelFormatError
 from contrafact.core.units import Digest
-from contrafact.generators._checks import (
-    check_audio,
-    check_example_batch,
-    check_latents,
-    check_lengths,
-    check_noise,
-    check_sampling,
-)
+from contrafact.generators._checks import ArgumentChecks
+from contrafact.generators._dit import token_layers, trainable_parameters
 from contrafact.generators.base import Conditioning, LatentBatch
 from contrafact.generators.checkpoints import overwrite_parameters
 from contrafact.generators.studio._model_files import (
@@ -126,6 +120,15 @@ class StudioGenerator:
                 state.update(value.detach().cpu().contiguous().numpy().tobytes())
         return Digest(state.hexdigest())
 
+    @property
+    def _checks(self) -> ArgumentChecks:
+        return ArgumentChecks(
+            n_channels=self.n_channels,
+            samples_per_token=self.codec.config.samples_per_token,
+            latent_channels=self.latent_channels,
+            max_tokens=self.max_tokens,
+        )
+
     def config(self) -> dict[str, Any]:
         """Return what `config.json` of a model directory holds."""
         return {
@@ -143,17 +146,13 @@ class StudioGenerator:
     @torch.no_grad()
     def encode(self, audio: Tensor) -> Tensor:
         """Return the latents of audio; see `Generator.encode`."""
-        check_audio(
-            audio,
-            n_channels=self.n_channels,
-            samples_per_token=self.codec.config.samples_per_token,
-        )
+        self._checks.audio(audio)
         return self.codec.encode(audio[:, 0].float())
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Return the audio of latents; see `Generator.decode`."""
-        check_latents(latents, latent_channels=self.latent_channels)
+        self._checks.latents(latents)
         return self.codec.decode(latents.float())[:, None]
 
     @torch.no_grad()
@@ -164,18 +163,23 @@ class StudioGenerator:
 
         Words after the first `n_text` of a prompt are not read.
         """
-        check_lengths(prompts, n_tokens, max_tokens=self.max_tokens)
+        self._checks.lengths(prompts, n_tokens)
         return self.network.condition(prompts, torch.tensor(list(n_tokens)))
 
     def predict(
         self, noisy: Tensor, times: Tensor, conditioning: Conditioning, mask: Tensor
     ) -> Tensor:
         """Return the velocity; see `Generator.predict`."""
-        self._check(LatentBatch(noisy, mask), conditioning, times)
+        self._checks.examples(LatentBatch(noisy, mask), conditioning, times=times)
         noisy = torch.where(mask[:, None], noisy, 0.0)
         with fast_matrix_products(self.is_fast):
             velocity = self.network.velocity(noisy, times, conditioning, mask)
         return velocity.float()
+
+    def noised(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """Return points on the straight line from latents to noise."""
+        t = times[:, None, None]
+        return (1 - t) * latents + t * noise
 
     def loss(
         self,
@@ -187,8 +191,7 @@ class StudioGenerator:
         mask_padding: bool = True,
     ) -> Tensor:
         """Return each example's training loss; see `Generator.loss`."""
-        self._check(batch, conditioning, times)
-        check_noise(noise, batch.latents)
+        self._checks.examples(batch, conditioning, times=times, noise=noise)
         with fast_matrix_products(self.is_fast):
             return flow_loss(
                 self.network,
@@ -198,17 +201,6 @@ class StudioGenerator:
                 noise,
                 mask_padding=mask_padding,
             )
-
-    def _check(
-        self, batch: LatentBatch, conditioning: Conditioning, times: Tensor
-    ) -> None:
-        check_example_batch(
-            batch,
-            conditioning,
-            times=times,
-            latent_channels=self.latent_channels,
-            max_tokens=self.max_tokens,
-        )
 
     @torch.no_grad()
     def sample(
@@ -221,8 +213,7 @@ class StudioGenerator:
         guidance: float = 3.0,
     ) -> LatentBatch:
         """Generate music by Euler steps; see `Generator.sample`."""
-        check_sampling(seed=seed, n_steps=n_steps)
-        check_lengths(prompts, n_tokens, max_tokens=self.max_tokens)
+        self._checks.sampling(prompts, n_tokens, seed=seed, n_steps=n_steps)
         texts, lengths = list(prompts), list(n_tokens)
         if guidance != 1.0:
             texts, lengths = [*texts, *[""] * len(texts)], [*lengths, *lengths]
@@ -270,8 +261,11 @@ class StudioGenerator:
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return the transformer's trainable parameters by name."""
-        named = self.network.transformer.named_parameters()
-        return {name: p for name, p in named if p.requires_grad}
+        return trainable_parameters(self.network.transformer)
+
+    def token_layers(self) -> dict[str, int]:
+        """Return which layers run over tokens; see `Generator.token_layers`."""
+        return token_layers(self.network.transformer)
 
     def load_parameters(self, state: Mapping[str, Tensor]) -> None:
         """Overwrite the parameters; see `Generator.load_parameters`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -151,6 +151,8 @@ class Trainer:
         network_config: Shape of the network.
         config: How to train.
         left_out: Recordings that are never shown.
+        on_read: Called at each step, before the step is made, with the
+            recordings of the windows that it reads, in that order.
 
     Raises:
         TrainingError: If nothing is left to train on.
@@ -163,8 +165,9 @@ class Trainer:
         config: TrainingConfig,
         *,
         left_out: Collection[str] = (),
+        on_read: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
-        self.data, self.config = data, config
+        self.data, self.config, self._on_read = data, config, on_read
         self._kept = [w.recording_id not in set(left_out) for w in data.windows]
         if not any(self._kept):
             raise TrainingError("Every recording was left out; keep at least one.")
@@ -207,6 +210,8 @@ class Trainer:
 
     def _advance(self) -> float:
         rows = self._rows()
+        if self._on_read is not None:
+            self._on_read([self.data.windows[row].recording_id for row in rows])
         if not rows:
             return self.losses[-1] if self.losses else 0.0
         times, noise, prompts, batch = self._draw(rows)

@@ -1,0 +1,117 @@
+"""Train models without parts of a corpus, and measure what that did to queries.
+
+    make ground-truth                                  # all of it, hours
+    python bench/ground_truth --corpus scores --minutes 60
+
+What is measured is the loss of every query, at 64 shared draws in eight noise
+levels, under every model of the plan. It goes on where it was when run again;
+`results/CORPUS/truth.parquet` holds what is known so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from common import Bench
+from contrafact.core.parallel import map_in_order
+from contrafact.workflows.recipes import find_recipe
+from contrafact.workflows.train import versions
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from plan import Run, make_plan
+from queries import make_queries
+from runs import N_DRAWS, prepare, run_path, train_and_measure
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def collect(folder: Path, plan: list[Run], target: Path) -> int:
+    """Write the table of all finished runs; return how many there are."""
+    done = [run for run in plan if run_path(folder, run).exists()]
+    losses = [np.load(run_path(folder, run)).ravel() for run in done]
+    table = pa.table(
+        {
+            "kind": [run.kind for run in done],
+            "name": [run.name for run in done],
+            "seed": pa.array([run.seed for run in done], pa.int32()),
+            "left_out": pa.array([run.left_out for run in done], pa.list_(pa.int32())),
+            "losses": pa.array([list(x) for x in losses], pa.list_(pa.float32())),
+        }
+    )
+    part = target.with_suffix(".part")
+    pq.write_table(table, part, compression="zstd")
+    part.rename(target)
+    return len(done)
+
+
+def write_manifest(bench: Bench, plan: list[Run], target: Path) -> None:
+    """Write what the truth was measured on, and keep its model."""
+    facts: dict[str, Any] = {
+        "command": "make ground-truth",
+        "corpus": bench.workspace.root.name,
+        "corpus_digest": bench.data.digest,
+        "recordings": list(bench.data.recording_ids),
+        "artists": [bench.artist[r] for r in bench.data.recording_ids],
+        "collections": [bench.collection[r] for r in bench.data.recording_ids],
+        "model": bench.record.digest,
+        "recipe": "quick",
+        "n_draws": N_DRAWS,
+        "n_strata": bench.task.n_strata,
+        "n_runs_planned": len(plan),
+        "versions": versions(),
+    }
+    (target / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
+    model = target / "model"
+    if not model.exists():
+        shutil.copytree(bench.record.directory, model)
+
+
+def main() -> None:
+    """Go on with the plan of one corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", default="scores")
+    parser.add_argument("--folder", type=Path, default=Path("build/bench"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    chosen = parser.parse_args()
+    bench = Bench(chosen.folder, chosen.corpus)
+    target = chosen.results / chosen.corpus
+    target.mkdir(parents=True, exist_ok=True)
+    ids = bench.data.recording_ids
+    plan = make_plan([bench.artist[i] for i in ids], [bench.collection[i] for i in ids])
+    queries = make_queries(bench, target)
+    write_manifest(bench, plan, target)
+    folder = chosen.folder / f"{chosen.corpus}-truth"
+    folder.mkdir(exist_ok=True)
+    recipe = find_recipe("quick")
+    pending = [run for run in plan if not run_path(folder, run).exists()]
+    given = (bench.data, recipe, queries, folder)
+    started = time.monotonic()
+    results = map_in_order(
+        train_and_measure, pending, chosen.workers, prepare=prepare, given=given
+    )
+    for _ in results:
+        done = collect(folder, plan, target / "truth.parquet")
+        minutes = (time.monotonic() - started) / 60
+        print(f"{done} of {len(plan)} models, {minutes:.0f} min", flush=True)
+        if minutes > chosen.minutes:
+            results.close()
+            break
+
+
+if __name__ == "__main__":
+    main()

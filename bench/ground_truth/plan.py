@@ -1,0 +1,95 @@
+"""Which models are trained again, and without which recordings.
+
+Nothing here trains: a plan is a list of runs, the same for the same corpus and
+seed, so that a killed computation goes on and anyone can make it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["KINDS", "Run", "make_plan"]
+
+KINDS = ("full", "half", "collection", "artist", "artist-half")
+"""All recordings; random halves of the recordings; all but one collection; all
+but one artist; random halves of the artists."""
+
+N_HALVES = 64
+N_ARTIST_HALVES = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One model to train.
+
+    Attributes:
+        kind: One of `KINDS`.
+        name: Which of its kind: a number, or the source that is left out.
+        seed: Of weights, batches and noise.
+        left_out: Positions, in training order, of recordings never shown.
+    """
+
+    kind: str
+    name: str
+    seed: int
+    left_out: tuple[int, ...]
+
+
+def make_plan(
+    artists: Sequence[str],
+    collections: Sequence[str],
+    *,
+    n_halves: int = N_HALVES,
+    seed: int = 0,
+) -> list[Run]:
+    """Return every run, those first that the others are compared with.
+
+    Args:
+        artists: The artist of each recording, in training order.
+        collections: The collection of each.
+        n_halves: Random halves of the recordings; two seeds each.
+        seed: Chooses the halves.
+    """
+    halves = _halves(len(artists), n_halves, seed)
+    plan = [_run("full", "all", s, ()) for s in range(2)]
+    plan += _without("collection", collections, seeds=range(2))
+    plan += [_run("half", str(i), 0, gone) for i, gone in enumerate(halves)]
+    plan += [_run("full", "all", s, ()) for s in range(2, 5)]
+    plan += _without("artist", artists, seeds=range(1))
+    plan += [_run("half", str(i), 1, gone) for i, gone in enumerate(halves)]
+    plan += _artist_halves(artists, seed)
+    plan += _without("collection", collections, seeds=range(2, 5))
+    plan += _without("artist", artists, seeds=range(1, 2))
+    return plan
+
+
+def _run(kind: str, name: str, seed: int, left_out: Sequence[int]) -> Run:
+    return Run(kind=kind, name=name, seed=seed, left_out=tuple(left_out))
+
+
+def _without(kind: str, owner: Sequence[str], *, seeds: Sequence[int]) -> list[Run]:
+    """All but one source, for every source."""
+    return [
+        _run(kind, name, seed, [i for i, o in enumerate(owner) if o == name])
+        for seed in seeds
+        for name in sorted(set(owner))
+    ]
+
+
+def _halves(n: int, count: int, seed: int) -> list[list[int]]:
+    rng = np.random.default_rng([seed, 1])
+    return [sorted(rng.permutation(n)[: n // 2].tolist()) for _ in range(count)]
+
+
+def _artist_halves(artists: Sequence[str], seed: int) -> list[Run]:
+    names = sorted(set(artists))
+    rng = np.random.default_rng([seed, 2])
+    found = []
+    for number in range(N_ARTIST_HALVES):
+        gone = {names[i] for i in rng.permutation(len(names))[: len(names) // 2]}
+        left_out = [i for i, artist in enumerate(artists) if artist in gone]
+        found.append(_run("artist-half", str(number), 0, left_out))
+    return found

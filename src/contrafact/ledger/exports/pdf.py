@@ -1,0 +1,189 @@
+"""A statement as PDF, for people; the same statement gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from contrafact.ledger.exports.fields import as_decimal, percent, totals
+from contrafact.ledger.statements import Statement, StatementLine
+
+__all__ = ["statement_pdf"]
+
+_FONT, _BOLD = "Vera", "VeraBd"
+_HEAD = ("Output", "Right", "Source", "Share, 90 % interval", "Plays", "Owed", "Held")
+_WIDTHS = (27, 25, 52, 43, 18, 25, 25)
+_MM = 72 / 25.4
+_GREY = (0.45, 0.45, 0.45)
+
+
+def statement_pdf(statement: Statement, names: Mapping[str, str]) -> bytes:
+    """Return a statement as PDF on A4 in landscape.
+
+    The font is embedded; characters that it lacks are shown as a box, while
+    the CSV and JSON of the same statement have them all.
+    """
+    # Imported here: it costs time and is seldom needed.
+    from reportlab.lib.pagesizes import A4, landscape
+    from reportlab.platypus import SimpleDocTemplate
+
+    _register_fonts()
+    name = names.get(statement.payee, statement.payee)
+    target = io.BytesIO()
+    document = SimpleDocTemplate(
+        target,
+        pagesize=landscape(A4),
+        leftMargin=20 * _MM,
+        rightMargin=20 * _MM,
+        topMargin=18 * _MM,
+        bottomMargin=18 * _MM,
+        title=f"Statement {statement.period} {statement.currency.code} {name}",
+        author="contrafact",
+        # Without this, the time and a random number would be in the file.
+        invariant=1,
+    )
+    foot = _footer(statement)
+    story = [*_above(statement, name), _table(statement, names), *_below(statement)]
+    document.build(story, onFirstPage=foot, onLaterPages=foot)
+    return target.getvalue()
+
+
+def _register_fonts() -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    for font in (_FONT, _BOLD):
+        if font not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(font, f"{font}.ttf"))
+
+
+def _style(size: float, *, bold: bool = False, **more: Any) -> Any:
+    from reportlab.lib.styles import ParagraphStyle
+
+    font = _BOLD if bold else _FONT
+    return ParagraphStyle(
+        f"{font}{size}", fontName=font, fontSize=size, leading=size * 1.35, **more
+    )
+
+
+def _text(text: str, size: float = 7.5, **options: Any) -> Any:
+    from reportlab.platypus import Paragraph
+
+    return Paragraph(escape(text), _style(size, **options))
+
+
+def _above(statement: Statement, name: str) -> list[Any]:
+    from reportlab.platypus import Spacer
+
+    fields = totals(statement)
+    state = "" if statement.is_final else " (preliminary: the period is still open)"
+    money = statement.currency.written
+    return [
+        _text(f"Statement for {name}", 16, bold=True),
+        Spacer(1, 2 * _MM),
+        _text(f"Period {statement.period}, {statement.currency.code}{state}", 10),
+        Spacer(1, 4 * _MM),
+        _text(f"Owed for this period: {fields['amount']}", 12, bold=True),
+        Spacer(1, 1 * _MM),
+        _text(
+            f"In all up to now {money(statement.cumulative)}, of which before this "
+            f"period {money(statement.before)}. On hold: "
+            f"{_money(statement, statement.held)}.",
+            9,
+        ),
+        Spacer(1, 5 * _MM),
+    ]
+
+
+def _money(statement: Statement, value: Any) -> str:
+    """Return an exact amount in major units with four more decimals."""
+    places = statement.currency.exponent
+    major = value / 10**places
+    return f"{as_decimal(major, places=places + 4)}"
+
+
+def _table(statement: Statement, names: Mapping[str, str]) -> Any:
+    from reportlab.lib import colors
+    from reportlab.platypus import Table
+
+    head = [_text(word, bold=True) for word in _HEAD]
+    rows = [_row(statement, line, names) for line in statement.lines]
+    empty = [[_text("Nothing came in or was given free.")] + [""] * (len(_HEAD) - 1)]
+    style = [
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.7, colors.black),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.25, colors.lightgrey),
+        ("LEFTPADDING", (0, 0), (-1, -1), 2),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+        *([] if rows else [("SPAN", (0, 1), (-1, 1))]),
+    ]
+    return Table(
+        [head, *(rows or empty)],
+        colWidths=[width * _MM * 1.19 for width in _WIDTHS],
+        repeatRows=1,
+        style=style,
+        hAlign="LEFT",
+    )
+
+
+def _row(
+    statement: Statement, line: StatementLine, names: Mapping[str, str]
+) -> list[Any]:
+    of = line.line
+    source = names.get(of.source_id, of.source_id) or "all licensed recordings"
+    share = percent(of.share)
+    if of.low is not None and of.high is not None:
+        share += f" ({percent(of.low)} to {percent(of.high)})"
+    held = _money(statement, line.held) if line.held else ""
+    reasons = ", ".join(line.hold_reasons)
+    numbers = {"alignment": 2}
+    return [
+        _text(line.output_id[:12]),
+        _text(f"{of.right}\n{'' if of.bucket == 'attributed' else of.bucket}"),
+        _text(source),
+        _text(share or "by the policy"),
+        _text(str(line.n_plays), **numbers),
+        _text(_money(statement, line.exact), **numbers),
+        _text(f"{held} {reasons}".strip(), **numbers),
+    ]
+
+
+def _below(statement: Statement) -> list[Any]:
+    from reportlab.platypus import Spacer
+
+    plans = {line.plan_id: line.plan for line in statement.lines}
+    runs = sorted(
+        {
+            (p.attribution_id, p.model[:16], p.corpus[:16], p.policy)
+            for p in plans.values()
+        }
+    )
+    lines = [
+        f"Attribution {run}, model {model}, corpus {corpus}, policy {policy}."
+        for run, model, corpus, policy in runs
+    ]
+    events = sorted({(line.output_id[:12], line.events) for line in statement.lines})
+    lines += [
+        f"Plays of {output}: event file SHA-256 {sum_}." for output, sum_ in events
+    ]
+    lines.append(
+        "Lines are exact; they are rounded once, in sum over all periods, so that "
+        "nobody is a unit or more off. The bundle that comes with this statement "
+        "proves each figure: see contrafact_verify_payment.py."
+    )
+    return [Spacer(1, 5 * _MM), *(_text(line, 6.5) for line in lines)]
+
+
+def _footer(statement: Statement) -> Any:
+    def draw(canvas: Any, document: Any) -> None:
+        canvas.saveState()
+        canvas.setFont(_FONT, 6.5)
+        canvas.setFillColorRGB(*_GREY)
+        canvas.drawString(20 * _MM, 10 * _MM, f"Settlement {statement.settlement}")
+        right = document.pagesize[0] - 20 * _MM
+        canvas.drawRightString(right, 10 * _MM, f"Page {document.page}")
+        canvas.restoreState()
+
+    return draw

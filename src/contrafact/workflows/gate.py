@@ -1,0 +1,305 @@
+"""The gate: may these files be used so, by digest and by what they sound like?
+
+Two things refuse a file. Nobody allowed its recording and its work, on this
+day, for this use, in this territory; or it sounds like a recording of the
+catalog that somebody reserved or withdrew, whatever the file itself says. Sound
+only ever refuses: what is allowed is allowed by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from contrafact.catalog import Entry, Workspace, examine
+from contrafact.catalog.recognition import AudioMatcher, Signature, SpectralMatcher
+from contrafact.core.entities import Problem, Recording, Work
+from contrafact.core.errors import AudioError, CatalogError
+from contrafact.rights import WORLDWIDE, Consent, Decision, Territory, Use
+from contrafact.workflows.consent import open_registry, read_catalog
+from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.signatures import signature_of, signature_of_file
+
+__all__ = [
+    "GateReport",
+    "Question",
+    "Refusal",
+    "check_catalog",
+    "check_folder",
+]
+
+_TABLE = "metadata.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the gate is asked: for which use, when and where.
+
+    Attributes:
+        territory: Yes means in all of it.
+    """
+
+    use: Use = Use.TRAIN_GENERATIVE
+    on: date
+    territory: Territory = WORLDWIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A file that may not be used, and why.
+
+    Attributes:
+        by: What refused it: the consents, the sound, or that it is unreadable.
+        recording: Its id.
+        matches: The recording it sounds like, if that is why.
+        similarity: How much it does, in the matcher's measure, at most 1.
+    """
+
+    file: str
+    by: Literal["consent", "audio", "file"]
+    reason: str
+    recording: str | None = None
+    digest: str | None = None
+    work: str | None = None
+    matches: str | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """What the gate said.
+
+    Attributes:
+        refused: What may not be used, in order of the files.
+        consents: Of what may: the consent for each recording and right.
+        notes: What else was odd about the files.
+    """
+
+    question: Question
+    n_files: int
+    refused: tuple[Refusal, ...]
+    consents: Mapping[tuple[str, str], str]
+    matcher: str
+    threshold: float
+    notes: tuple[Problem, ...] = ()
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether all of it may be used."""
+        return not self.refused
+
+
+def check_catalog(
+    workspace: Workspace,
+    question: Question,
+    *,
+    matcher: AudioMatcher | None = None,
+    progress: Progress = silent,
+) -> GateReport:
+    """Ask the gate about every recording of the catalog.
+
+    Raises:
+        RegistryError: If the registry cannot be used.
+    """
+    known, works = read_catalog(workspace)
+    judge = _Judge(workspace, question, matcher or SpectralMatcher(), progress)
+    return judge.report(known, known=known, works=works)
+
+
+def check_folder(
+    workspace: Workspace,
+    folder: Path,
+    question: Question,
+    *,
+    matcher: AudioMatcher | None = None,
+    progress: Progress = silent,
+) -> GateReport:
+    """Ask the gate about every audio file below a folder; nothing is taken in.
+
+    A `metadata.csv` in it, or in a folder below, says what its files are, as
+    for ingest; of files that the catalog knows, the catalog says it.
+
+    Args:
+        workspace: Where the catalog and the registry are.
+        folder: The folder, or one file.
+        question: What it is about.
+        matcher: Recognises sound; the spectral one if None.
+        progress: Told about every part.
+
+    Raises:
+        CatalogError: If there is no audio.
+        MetadataError: If a table cannot be read at all.
+        RegistryError: If the registry cannot be used.
+    """
+    known, works = read_catalog(workspace)
+    entries, problems = _examined(folder, known, progress)
+    unreadable = [
+        Refusal(file=p.source, by="file", reason=p.message)
+        for p in problems
+        if p.is_fatal
+    ]
+    if not entries and not unreadable:
+        raise CatalogError(
+            f"There is no audio in {folder}, so nothing was checked. Check the path."
+        )
+    by_digest = {r.digest: r for r in known}
+    asked = [
+        replace(by_digest.get(e.recording.digest, e.recording), file=e.recording.file)
+        for e in entries
+    ]
+    named = {w.id: w for w in [*(e.work for e in entries if e.work), *works]}
+    judge = _Judge(workspace, question, matcher or SpectralMatcher(), progress)
+    report = judge.report(asked, known=known, works=list(named.values()))
+    refused = sorted([*report.refused, *unreadable], key=lambda r: r.file)
+    return replace(
+        report,
+        n_files=len(asked) + len(unreadable),
+        refused=tuple(refused),
+        notes=tuple(p for p in problems if not p.is_fatal),
+    )
+
+
+def _examined(
+    folder: Path, known: Sequence[Recording], progress: Progress
+) -> tuple[list[Entry], list[Problem]]:
+    """Return an entry for every file, described by the table nearest to it."""
+    tell = stage_progress(progress, "reading audio")
+    entries, problems = examine([folder], known=known, progress=tell)
+    found = {entry.recording.file: entry for entry in entries}
+    seen = [*known, *(entry.recording for entry in entries)]
+    tables = sorted(folder.rglob(_TABLE)) if folder.is_dir() else []
+    for table in tables:
+        described, more = examine([table.parent], metadata=table, known=seen)
+        # Files outside of the table's folder are not described by it.
+        found |= {e.recording.file: e for e in described if e.recording.file in found}
+        # A row about no file is odd, but nothing that could be used.
+        rows = (p for p in more if p.source.startswith(f"{table}:"))
+        problems += [replace(row, is_fatal=False) for row in rows]
+    return [found[file] for file in sorted(found)], problems
+
+
+class _Judge:
+    """Answers one question about recordings."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        question: Question,
+        matcher: AudioMatcher,
+        progress: Progress,
+    ) -> None:
+        self._workspace, self._question = workspace, question
+        self._matcher, self._progress = matcher, progress
+
+    def report(
+        self,
+        asked: Sequence[Recording],
+        *,
+        known: Sequence[Recording],
+        works: Sequence[Work],
+    ) -> GateReport:
+        decisions = self._decisions([*known, *asked], works)
+        barred = self._barred(known, decisions)
+        refused, consents = [], dict[tuple[str, str], str]()
+        for number, recording in enumerate(asked, start=1):
+            decision = decisions[recording.id]
+            found = _unallowed(recording, decision) or self._heard(recording, barred)
+            if found is None:
+                ids = _consent_ids(decision.consents)
+                consents |= {(str(recording.id), k): v for k, v in ids.items()}
+            else:
+                refused.append(found)
+            self._progress("checking", number, len(asked))
+        return GateReport(
+            question=self._question,
+            n_files=len(asked),
+            refused=tuple(refused),
+            consents=consents,
+            matcher=self._matcher.name,
+            threshold=self._matcher.threshold,
+        )
+
+    def _decisions(
+        self, recordings: Sequence[Recording], works: Sequence[Work]
+    ) -> Mapping[str, Decision]:
+        q, once = self._question, {r.id: r for r in recordings}
+        with open_registry(self._workspace) as registry:
+            found = registry.decisions(
+                list(once.values()),
+                use=q.use,
+                on=q.on,
+                territory=q.territory,
+                works=works,
+                progress=lambda done, total: self._progress("deciding", done, total),
+            )
+        return {str(id_): decision for id_, decision in found.items()}
+
+    def _barred(
+        self, known: Sequence[Recording], decisions: Mapping[str, Decision]
+    ) -> list[tuple[Recording, Signature]]:
+        """Return what somebody reserved, and its sound, as far as it is there."""
+        reserved = [
+            r
+            for r in known
+            if not decisions[r.id].is_allowed and decisions[r.id].consents
+        ]
+        pairs = ((r, signature_of(self._workspace, r, self._matcher)) for r in reserved)
+        return [(r, signature) for r, signature in pairs if signature is not None]
+
+    def _heard(
+        self, recording: Recording, barred: Sequence[tuple[Recording, Signature]]
+    ) -> Refusal | None:
+        """Return the refusal of a file that sounds like what is reserved."""
+        if not barred:
+            return None
+        try:
+            own = signature_of(self._workspace, recording, self._matcher)
+            own = (
+                signature_of_file(Path(recording.file), self._matcher)
+                if own is None
+                else own
+            )
+        except AudioError as error:
+            return Refusal(file=recording.file, by="file", reason=str(error))
+        best = max(
+            ((self._matcher.similarity(own, s), r.id, r) for r, s in barred),
+            key=lambda found: found[:2],
+        )
+        if best[0] < self._matcher.threshold:
+            return None
+        reason = (
+            f"sounds like {best[2].title!r} ({best[1]}), which is reserved; "
+            f"similarity {best[0]:.2f}, from {self._matcher.threshold} on it is one"
+        )
+        return Refusal(
+            file=recording.file,
+            by="audio",
+            reason=reason,
+            recording=recording.id,
+            digest=recording.digest,
+            work=recording.work_id,
+            matches=best[1],
+            similarity=round(best[0], 4),
+        )
+
+
+def _unallowed(recording: Recording, decision: Decision) -> Refusal | None:
+    if decision.is_allowed:
+        return None
+    return Refusal(
+        file=recording.file,
+        by="consent",
+        reason=decision.reason,
+        recording=recording.id,
+        digest=recording.digest,
+        work=recording.work_id,
+    )
+
+
+def _consent_ids(consents: Sequence[Consent]) -> dict[str, str]:
+    """Return the first consent of each right, by id."""
+    ordered = sorted(consents, key=lambda c: c.id, reverse=True)
+    return {c.right.value: c.id for c in ordered}

@@ -1,0 +1,91 @@
+"""Verification: what is trained again, and when there is nothing to check."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from contrafact.catalog import Workspace
+from contrafact.core.errors import (
+    ConfigError,
+    IndexMismatchError,
+    QueryError,
+    WorkspaceLockedError,
+)
+from contrafact.core.results import Attribution
+from contrafact.workflows.attribute import attribute
+from contrafact.workflows.generate import generate
+from contrafact.workflows.progress import silent
+from contrafact.workflows.recipes import find_recipe
+from contrafact.workflows.report import query_copy
+from contrafact.workflows.retraining import Retraining, retrain
+from contrafact.workflows.train import exclusive, studio_latents, train
+from contrafact.workflows.verify import verify
+
+
+@pytest.fixture
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
+    """A workspace with a model."""
+    return Workspace.open(shutil.copytree(trained, tmp_path / "ws"))
+
+
+@pytest.fixture
+def answer(workspace: Workspace) -> Attribution:
+    """An attribution by chance, which needs no index."""
+    song = workspace.root / "song.flac"
+    generate(workspace, "march", model="tiny", out=song, seconds=2)
+    return attribute(workspace, song, model="tiny", estimator="random")
+
+
+def test_equal_removals_are_one_training(workspace: Workspace) -> None:
+    """Two workers never train one model side by side; none is told to wait."""
+    recipe = find_recipe("tiny")
+    data = studio_latents(workspace, recipe, silent)
+    one = Retraining.of(
+        workspace, data, recipe, seed=0, left_out=data.recording_ids[:1]
+    )
+    told: list[tuple[str, int, int]] = []
+    retrain([one, one, one], n_workers=2, progress=lambda *now: told.append(now))
+    assert (one.folder / "manifest.json").exists()
+    n_steps = recipe.training.n_steps
+    assert told[-1] == ("retraining", n_steps, n_steps)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 24, 10**9])
+def test_a_number_out_of_range_trains_nothing(
+    workspace: Workspace, answer: Attribution, k: int
+) -> None:
+    """At least one recording is left out, and at least one is kept."""
+    with pytest.raises(ConfigError, match="1 to 23"):
+        verify(workspace, answer.attribution_id, k=k)
+    assert not (workspace.cache_dir / "retrained").exists()
+
+
+def test_another_model_of_the_same_name_is_refused(
+    workspace: Workspace, answer: Attribution
+) -> None:
+    """An answer about one model is never checked by another."""
+    shutil.rmtree(workspace.models_dir / "tiny")
+    train(workspace, recipe="tiny", seed=1)
+    with pytest.raises(IndexMismatchError, match="Attribute the song again"):
+        verify(workspace, answer.attribution_id)
+
+
+def test_a_song_that_is_gone_is_said(workspace: Workspace, answer: Attribution) -> None:
+    """Without its copy of the song the workspace has nothing to check."""
+    query_copy(workspace, answer).unlink()
+    with pytest.raises(QueryError, match="is gone; attribute the song again"):
+        verify(workspace, answer.attribution_id)
+
+
+def test_two_checks_of_one_answer_do_not_meet(
+    workspace: Workspace, answer: Attribution
+) -> None:
+    """The second is refused before it trains what the first will ask for."""
+    folder = query_copy(workspace, answer).parent
+    refused = pytest.raises(WorkspaceLockedError, match="Another process")
+    with exclusive(folder), refused:
+        verify(workspace, answer.attribution_id)
+    assert not (workspace.cache_dir / "retrained").exists()
