@@ -18,10 +18,10 @@ SOURCES := src tests bench verify docs .ci conftest.py
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test lint types imports docs reference bench codec full \
-	wheel check format clean
+	wheel check format clean ground-truth
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Build .venv with everything in it; quick when nothing changed.
 
@@ -75,6 +75,10 @@ codec: setup ## Train the codec that comes with the package (hours).
 
 full: setup ## Train the full model that comes with the package (hours).
 	$(BIN)/python bench/full_model.py
+
+ground-truth: setup ## Train without parts of both corpora, for truth (hours; goes on).
+	$(BIN)/python bench/ground_truth --corpus scores
+	$(BIN)/python bench/ground_truth --corpus planted
 
 wheel: setup ## Build the wheel, and check that it is whole.
 	$(PIP) wheel -q --no-deps -w build/wheel .

@@ -33,9 +33,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from plan import Run, make_plan
 from queries import make_queries
-from runs import N_DRAWS, prepare, run_path, train_and_measure
+from runs import N_DRAWS, N_STRATA, prepare, run_path, train_and_measure
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def restore(folder: Path, plan: list[Run], source: Path) -> None:
+    """Take over the runs of a table that was kept, so that none is made twice."""
+    if not source.exists():
+        return
+    known = {(run.kind, run.name, run.seed): run for run in plan}
+    for row in pq.read_table(source).to_pylist():
+        run = known.get((row["kind"], row["name"], row["seed"]))
+        if run is None or list(run.left_out) != row["left_out"]:
+            continue
+        path = run_path(folder, run)
+        if not path.exists():
+            losses = np.array(row["losses"], dtype=np.float32)
+            np.save(path, losses.reshape(-1, N_STRATA))
 
 
 def collect(folder: Path, plan: list[Run], target: Path) -> int:
@@ -69,7 +84,7 @@ def write_manifest(bench: Bench, plan: list[Run], target: Path) -> None:
         "model": bench.record.digest,
         "recipe": "quick",
         "n_draws": N_DRAWS,
-        "n_strata": bench.task.n_strata,
+        "n_strata": N_STRATA,
         "n_runs_planned": len(plan),
         "versions": versions(),
     }
@@ -97,6 +112,7 @@ def main() -> None:
     write_manifest(bench, plan, target)
     folder = chosen.folder / f"{chosen.corpus}-truth"
     folder.mkdir(exist_ok=True)
+    restore(folder, plan, target / "truth.parquet")
     recipe = find_recipe("quick")
     pending = [run for run in plan if not run_path(folder, run).exists()]
     given = (bench.data, recipe, queries, folder)

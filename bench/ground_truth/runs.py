@@ -18,16 +18,17 @@ from contrafact.generators.studio.generator import StudioGenerator, shipped_code
 from contrafact.generators.studio.training import Trainer
 from contrafact.workflows.recipes import Recipe
 
-__all__ = ["N_DRAWS", "measure", "prepare", "run_path", "train_and_measure"]
+__all__ = ["N_DRAWS", "N_STRATA", "measure", "prepare", "run_path", "train_and_measure"]
 
 N_DRAWS = 64
+N_STRATA = 8
 
 _given: tuple[LatentSet, Recipe, QuerySet, Path] | None = None
 
 
 def prepare(data: LatentSet, recipe: Recipe, queries: QuerySet, folder: Path) -> None:
     """Keep what every run of this process needs."""
-    global _given
+    global _given  # noqa: PLW0603 - the state of one worker process
     torch.set_num_threads(1)
     _given = data, recipe, queries, folder
 
@@ -61,7 +62,7 @@ def measure(
     generator: StudioGenerator, data: LatentSet, queries: QuerySet
 ) -> np.ndarray:
     """Return the losses, `(n_query, n_strata)` float32."""
-    task = AttributionTask(generator, data)
+    task = AttributionTask(generator, data, n_strata=N_STRATA)
     draws = task.draws(N_DRAWS)
     rows = []
     for i, query in enumerate(queries.queries):
