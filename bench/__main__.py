@@ -13,6 +13,7 @@ from pathlib import Path
 SCRIPTS = (
     ("codec.py", "measure"),
     ("audit.py",),
+    ("allocation.py",),
     ("marking.py",),
     ("attribution.py", "--corpus", "scores"),
     ("attribution.py", "--corpus", "planted"),

@@ -119,11 +119,11 @@ def _again(
     for path, signature in zip(paths, kept, strict=True):
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         mono = samples.mean(1)
-        for name in found:
+        for name, values in found.items():
             copy = folder / ("altered.mp3" if name == "MP3" else "altered.wav")
             altered = mono if name == "MP3" else ALTERATIONS[name](mono, rate)
             soundfile.write(copy, np.clip(altered, -1, 1), rate)
-            found[name].append(matcher.similarity(signature, matcher.signature(copy)))
+            values.append(matcher.similarity(signature, matcher.signature(copy)))
     return found
 
 

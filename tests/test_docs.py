@@ -24,6 +24,7 @@ from contrafact.cli import app
 from contrafact.cli._exit import exit_code_of
 from contrafact.core import config, errors
 from contrafact.generators import GENERATORS
+from contrafact.ledger.policies import POLICIES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -100,6 +101,7 @@ def test_documented_exit_codes_are_those_of_the_commands() -> None:
 @pytest.mark.parametrize(
     ("page", "names"),
     [
+        ("allocation.md", sorted(POLICIES)),
         ("corpora.md", sorted(CORPORA)),
         ("estimators.md", sorted(ESTIMATORS)),
         ("generators.md", sorted(GENERATORS)),

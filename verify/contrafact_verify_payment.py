@@ -20,7 +20,7 @@ from typing import Any
 
 # With -I, Python does not look in the folder of the script by itself.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from contrafact_verify import (  # noqa: E402
+from contrafact_verify import (
     MALFORMED,
     Bundle,
     CannotTellError,

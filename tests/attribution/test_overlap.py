@@ -62,6 +62,14 @@ def test_weighted_scores_are_the_effect_of_leaving_out_together(
     assert found == pytest.approx(_slowly(features, query, left_out), rel=EXACT)
 
 
+def test_without_trust_influences_add_up(features: Tensor) -> None:
+    """Every score counts as it is; with full trust the two ends differ."""
+    overlap = _overlap(features)
+    parts = {"R-0": 1.0, "R-1": 0.5}
+    assert overlap.weights(parts, trust=0.0) == pytest.approx(parts)
+    assert overlap.weights(parts) != pytest.approx(parts)
+
+
 def test_twins_count_for_more_together_than_apart(
     features: Tensor, query: Tensor
 ) -> None:

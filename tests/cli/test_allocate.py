@@ -26,7 +26,10 @@ def test_run_prints_one_document_that_sums(
     run: Run, document: Callable[[Any], Any], ws: Path, music: Path, events: Path
 ) -> None:
     """Buckets, payees and what is held sum to the pool."""
-    assert run("ingest", music, "-w", ws).exit_code == 0
+    assert (
+        run("ingest", music, "--metadata", music / "metadata.csv", "-w", ws).exit_code
+        == 0
+    )
     found = document(
         run("allocate", "run", events, "--policy", "equal", "--by-credits",
             "--rates", "master=2/3,composition=1/3", "-w", ws, "--json")
@@ -49,7 +52,7 @@ def test_run_says_what_is_held_and_since_when(
     run: Run, ws: Path, music: Path, events: Path
 ) -> None:
     """A reader without JSON sees the three buckets and the age of what is held."""
-    run("ingest", music, "-w", ws)
+    run("ingest", music, "--metadata", music / "metadata.csv", "-w", ws)
     shown = run("allocate", "run", events, "--policy", "influence", "-w", ws)
     assert shown.exit_code == 0
     assert (
@@ -62,7 +65,7 @@ def test_compare_shows_tricks_unless_told_not_to(
     run: Run, document: Callable[[Any], Any], ws: Path, music: Path, events: Path
 ) -> None:
     """The table has a row for each policy and trick."""
-    run("ingest", music, "-w", ws)
+    run("ingest", music, "--metadata", music / "metadata.csv", "-w", ws)
     words = ("allocate", "compare", events, "--policies", "minutes,equal")
     shown = run(*words, "--by-credits", "--draws", 0, "-w", ws)
     assert shown.exit_code == 0
@@ -103,7 +106,7 @@ def test_bad_lines_are_told_and_left_out(
     run: Run, ws: Path, music: Path, events: Path
 ) -> None:
     """They go to standard error with their number; standard output stays JSON."""
-    run("ingest", music, "-w", ws)
+    run("ingest", music, "--metadata", music / "metadata.csv", "-w", ws)
     events.write_text(events.read_text() + "e3,s,2026-03-02T12:00:00Z,-1,EUR\n")
     shown = run("allocate", "run", events, "--policy", "minutes", "--json", "-w", ws)
     assert "bad: plays.csv:4: amount_minor is -1" in shown.stderr

@@ -54,6 +54,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "consent revoke",
         "consent show",
         "consent template",
+        "corpus check",
         "corpus list",
         "corpus write",
         "demo",
@@ -69,13 +70,19 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "mark",
         "models list",
         "models show",
+        "release create",
+        "release find",
+        "release list",
+        "release show",
         "report ab2013",
         "report copyright-policy",
         "report eu-summary",
         "report per-work-notice",
         "report rights-reservations",
+        "retrain",
         "train",
         "verify",
+        "withdraw",
     ]
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import strategies as st
 
+from contrafact.audit.merkle import HashTree, leaf_hash
+from contrafact.ledger._tables import METADATA
 from contrafact.ledger.case import Case, Facts, Places, Size, make_usage
+from contrafact.ledger.journal import Journal
+from contrafact.ledger.rates import PlanLine, SplitPlan
 from contrafact.ledger.records import (
     Holding,
     OutputAttribution,
@@ -165,3 +172,111 @@ def make() -> SimpleNamespace:
 def any_market() -> st.SearchStrategy[tuple[Case, list[Holding], list[PlayEvent]]]:
     """Return a strategy of markets."""
     return markets()
+
+
+_POSTGRES = os.environ.get("CONTRAFACT_TEST_POSTGRES_URL")
+BACKENDS = ["sqlite", *(["postgres"] if _POSTGRES else [])]
+
+
+@pytest.fixture(params=BACKENDS)
+def journal_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of an empty journal; on PostgreSQL too where there is one."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+        return
+    assert _POSTGRES is not None
+    with Journal.open(_POSTGRES) as journal:
+        METADATA.drop_all(journal._engine)
+    yield _POSTGRES
+
+
+@pytest.fixture
+def journal(journal_url: str) -> Iterator[Journal]:
+    """Give an empty journal."""
+    with Journal.open(journal_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def plays() -> Callable[..., list[PlayEvent]]:
+    """Return a function that makes plays of three songs, one an hour."""
+
+    def make(count: int, *, start: datetime = NOON, first: int = 0) -> list[PlayEvent]:
+        return [
+            play(
+                number,
+                f"song-{number % 3}",
+                number % 7,
+                at=start + timedelta(hours=number),
+                territory="DE",
+            )
+            for number in range(first, first + count)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def plan() -> Callable[..., SplitPlan]:
+    """Return a function that makes a plan from payees and weights."""
+
+    def make(output: str = "song-0", *, held: str = "0", **more: object) -> SplitPlan:
+        days = {name: more.pop(name) for name in _PLAN if name in more}
+        parts = {k: Fraction(str(v)) for k, v in more.items()}
+        rest = 1 - sum(parts.values()) - Fraction(held)
+        lines = [
+            PlanLine(
+                bucket="attributed",
+                payee=payee,
+                right="master",
+                source_id=f"R-{payee}",
+                weight=weight,
+                share=weight,
+                low=weight / 2,
+                high=min(weight * 2, Fraction(1)),
+                fraction=Fraction(1),
+            )
+            for payee, weight in parts.items()
+        ]
+        if rest:
+            lines.append(
+                PlanLine(
+                    bucket="background",
+                    payee="label",
+                    right="master",
+                    source_id="",
+                    weight=rest,
+                )
+            )
+        if Fraction(held):
+            lines.append(
+                PlanLine(
+                    bucket="unmatched",
+                    payee=None,
+                    right="master",
+                    source_id="R-x",
+                    weight=Fraction(held),
+                    hold_reason="no holder on record",
+                )
+            )
+        plain: dict[str, object] = {
+            "output_id": output,
+            "lines": tuple(lines),
+            "attribution_id": f"A-{output}",
+            "model": "m" * 64,
+            "corpus": "c" * 64,
+            "policy": "influence/1",
+            "valid_from": date(1971, 1, 1),
+        }
+        return SplitPlan(**plain | days)  # type: ignore[arg-type]
+
+    return make
+
+
+_PLAN = ("valid_from", "valid_until", "territory", "replaces", "policy")
+
+
+@pytest.fixture
+def tree() -> Callable[..., HashTree]:
+    """Return what makes Merkle trees."""
+    return lambda leaves: HashTree(map(leaf_hash, leaves))

@@ -165,8 +165,8 @@ def test_subscription_money_follows_its_user(make: SimpleNamespace) -> None:
     plays = [make.play(n, "a", 0, user="much") for n in range(9)]
     plays += [make.play(9, "b", 0, user="little")]
     fees = [
-        make.play(10 + n, "", 1000, user=user, kind="subscription")
-        for n, user in enumerate(("much", "little"))
+        make.play(10 + n, "", fee, user=user, kind="subscription")
+        for n, (user, fee) in enumerate((("much", 1500), ("little", 500)))
     ]
     case = make.case(
         plays + fees,
@@ -181,7 +181,7 @@ def test_subscription_money_follows_its_user(make: SimpleNamespace) -> None:
         ).by_payee
 
     assert paid("influence") == {"ann": 1800, "bob": 200}
-    assert paid("user-centric") == {"ann": 1000, "bob": 1000}
+    assert paid("user-centric") == {"ann": 1500, "bob": 500}
 
 
 def test_rights_differ_by_country_and_day(make: SimpleNamespace) -> None:
@@ -203,6 +203,21 @@ def test_rights_differ_by_country_and_day(make: SimpleNamespace) -> None:
     found = allocate(euros(400), case, policy=POLICIES["influence"], holdings=held)
     assert found.by_payee == {"far": 100, "new": 100, "old": 100}
     assert found.held == {"no holder on record": 100}
+
+
+def test_countries_that_share_one_holder_are_not_one_place(
+    make: SimpleNamespace,
+) -> None:
+    """A play in Germany pays nobody who holds only Austria."""
+    held = [
+        make.holding("r1", "ann", territory=frozenset({"AT", "DE"})),
+        make.holding("r2", "bob", territory=frozenset({"AT"})),
+    ]
+    known = make.facts(r1=1, r2=1)
+    play = make.play(1, "o", territory="DE")
+    case = make.case([play], [make.attribution("o", r2="1")], known, held)
+    found = allocate(euros(9), case, policy=POLICIES["influence"], holdings=held)
+    assert found.held == {"no holder on record": 9}
 
 
 def test_shares_of_a_right_above_one_are_held(make: SimpleNamespace) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contrafact.ledger.allocation import allocate
 from contrafact.ledger.attacks import ATTACKS, attacked_clusters
 from contrafact.ledger.case import Case, Facts, Size
 from contrafact.ledger.defences import (
@@ -19,7 +20,7 @@ from contrafact.ledger.defences import (
     defended,
     gate_outliers,
 )
-from contrafact.ledger.intervals import drawn, money_intervals
+from contrafact.ledger.intervals import drawn, money_intervals, told_apart
 from contrafact.ledger.lab import (
     TARGET,
     compare,
@@ -106,6 +107,30 @@ def test_money_intervals_follow_the_share_intervals(make: SimpleNamespace) -> No
     assert found["bob"].low == 100_000 - found["ann"].high
     flat = money_intervals(POOL, case, policy=POLICIES["minutes"], holdings=held)
     assert all(i.low == i.amount == i.high for i in flat.values())
+
+
+def test_draws_that_sum_to_too_much_make_room(make: SimpleNamespace) -> None:
+    """Two halves cannot both be larger than they are."""
+    case = make.case([], [make.attribution("o", r1="1/2", r2="1/2")], make.facts())
+    draws = [drawn(case, seed=0, number=n).attributions["o"] for n in range(40)]
+    assert min(d.unattributed for d in draws) < Fraction(1, 10**9)
+    assert max(d.unattributed for d in draws) > Fraction(1, 100)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_nobody_is_paid_by_what_is_not_told_apart(
+    make: SimpleNamespace, held: list[Any], name: str
+) -> None:
+    """Leaving such shares out changes no line, whatever they are."""
+    found = make.attribution("o", r0="1/5", r1="1/10")
+    first, second = found.shares
+    unsure = replace(found, shares=(first, replace(second, is_significant=False)))
+    case = make.case([make.play(1, "o")], [unsure], make.facts(r0=1, r1=2))
+    assert len(told_apart(case).attributions["o"].shares) == 1
+    policy = POLICIES[name]
+    assert allocate(POOL, case, policy=policy, holdings=held) == allocate(
+        POOL, told_apart(case), policy=policy, holdings=held
+    )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

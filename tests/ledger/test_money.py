@@ -122,7 +122,7 @@ def test_a_refused_amount_leaves_the_plan_as_it_was() -> None:
 def test_amounts_are_written_with_the_decimals_of_the_currency(
     code: str, amount: int, text: str
 ) -> None:
-    """A yen has no cents, a dinar has a thousand fils."""
+    """A yen has no cents, and a dinar has three decimals."""
     assert str(Money.of(amount, code)) == text
 
 

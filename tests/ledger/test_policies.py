@@ -64,7 +64,7 @@ class _Additive(dict[frozenset[str], Fraction]):
 def test_sampled_values_cover_the_known_ones() -> None:
     """Beyond 12 groups the estimate is efficient and its interval holds the truth."""
     worth = {f"g{i:02}": i for i in range(14)}
-    curved = _Additive(worth, 0)
+    paired = _Additive(worth, 2)
     base = random.Random(5)
     extra = {g: base.randrange(3) for g in worth}
 
@@ -79,10 +79,10 @@ def test_sampled_values_cover_the_known_ones() -> None:
     assert total == Curved(worth, 0)[frozenset(worth)]
     assert all(v.low <= v.value <= v.high for v in found.values())
     assert any(v.low < v.high for v in found.values())
-    # Without interaction every order gives the same, so nothing is uncertain.
-    plain = shapley_values(curved, list(worth), n_orders=4)
-    assert {g: v.value for g, v in plain.items()} == worth
-    assert all(v.low == v.value == v.high for v in plain.values())
+    # What a pair adds cancels in an order and its reverse: nothing is uncertain.
+    even = shapley_values(paired, list(worth), n_orders=4)
+    assert {g: v.value - 13 for g, v in even.items()} == worth
+    assert all(v.low == v.value == v.high for v in even.values())
 
 
 def test_a_missing_coalition_is_named() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contrafact.attribution.estimators.index import IndexEstimator
-from contrafact.catalog import Workspace, read_audio, write_audio
+from contrafact.catalog import Workspace, digest_file, read_audio, write_audio
 from contrafact.core.results import Interval, Passage, SourceShare
 from contrafact.workflows import passages
 from contrafact.workflows.attribute import Asked, ask
@@ -35,6 +35,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("long")
     for name, seconds in {"a": 5, "b": 6, "c": 7, "long": LONG_S}.items():
         write_audio(folder / "music" / f"{name}.wav", melody(rng, seconds), RATE)
+    allowed = "".join(
+        f"master;composition,{digest_file(path)},train-generative,yes,Ann,worldwide\n"
+        for path in sorted((folder / "music").iterdir())
+    )
+    head = "right,file_sha256,use,allowed,grantor,territory\n"
+    (folder / "music" / "consents.csv").write_text(head + allowed)
     workspace = Workspace.init(folder / "ws")
     ingest(workspace, [folder / "music"])
     train(workspace, recipe="tiny")

@@ -37,6 +37,9 @@ class Overlap:
         recording_ids: Rows and columns.
         hat: `(n_train, n_train)`, symmetric, eigenvalues in [0, 1).
         n_windows: Windows of each recording, `(n_train,)`.
+        trust: What part of the hat matrix `weights` believes, in [0, 1]; with
+            0, influences add up. Gradients from few noise draws are noisy, and
+            the larger a group, the further the whole correction reaches.
 
     References:
         Koh et al., "On the accuracy of influence functions for measuring group
@@ -47,12 +50,16 @@ class Overlap:
     recording_ids: tuple[str, ...]
     hat: Tensor
     n_windows: Tensor
+    trust: float = 1.0
 
-    def weights(self, parts: Mapping[str, float]) -> dict[str, float]:
+    def weights(
+        self, parts: Mapping[str, float], *, trust: float | None = None
+    ) -> dict[str, float]:
         """Return what the score of each recording counts for when all are left out.
 
         Args:
             parts: What part of each recording is left out, in (0, 1].
+            trust: Another than this one's own.
 
         Returns:
             By recording; the influence of leaving out all is the sum of scores
@@ -63,7 +70,8 @@ class Overlap:
         rows = torch.tensor([place[r] for r in parts])
         root = self.n_windows[rows].double().sqrt()
         wanted = root * torch.tensor(list(parts.values()), dtype=torch.float64)
-        rest = -self.hat[rows][:, rows].double()
+        believed = self.trust if trust is None else trust
+        rest = -believed * self.hat[rows][:, rows].double()
         rest.diagonal().add_(1)
         solved = torch.linalg.solve(rest, wanted) / root
         return dict(zip(parts, solved.tolist(), strict=True))

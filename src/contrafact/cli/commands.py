@@ -25,12 +25,16 @@ from contrafact.cli import (
     index,
     ingest,
     init,
+    ledger,
     manifest,
     mark,
     models,
+    payout,
+    plays,
     regulator,
     release,
     retrain,
+    statement,
     train,
     verify,
     withdraw,
@@ -174,7 +178,11 @@ app.add_typer(manifest.app, name="manifest", rich_help_panel=_EVIDENCE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_EVIDENCE)
 app.add_typer(regulator.app, name="report", rich_help_panel=_EVIDENCE)
 
+app.add_typer(plays.app, name="plays", rich_help_panel=_PAYMENT)
 app.add_typer(allocate.app, name="allocate", rich_help_panel=_PAYMENT)
+app.add_typer(ledger.app, name="ledger", rich_help_panel=_PAYMENT)
+app.add_typer(statement.app, name="statement", rich_help_panel=_PAYMENT)
+app.add_typer(payout.app, name="payout", rich_help_panel=_PAYMENT)
 
 
 def main() -> None:

@@ -150,7 +150,8 @@ def plays_in(connection: Connection) -> Iterator[PlayEntry]:
         .where(entry.c.kind.in_(("play", "flag", "clear", "reverse")))
         .order_by(*order)
     )
-    for row in connection.execution_options(yield_per=_CHUNK).execute(query):
+    # An option of the query: of the connection, it would stay for what follows.
+    for row in connection.execute(query, execution_options={"yield_per": _CHUNK}):
         yield PlayEntry(*row[:5], PotKey(*row[5:]))
 
 
@@ -176,8 +177,7 @@ def entries_in(
     )
     if kinds:
         query = query.where(entry.c.kind.in_(list(kinds)))
-    options = connection.execution_options(yield_per=_CHUNK)
-    for row in options.execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": _CHUNK}):
         yield JournalEntry(**row._mapping)
 
 

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _QUANTUM = Decimal(1).scaleb(-12)
+_MAX_DIGITS = 30
 _TOLERANCE = Fraction(1, 10**6)
 
 PLAY_FIELDS: dict[str, str] = {
@@ -195,7 +196,9 @@ def _time(given: object) -> datetime:
 def _whole(given: object) -> int:
     try:
         number = Decimal(str(given))
-        if isinstance(given, bool) or number != number.to_integral_value():
+        # Before it is made whole: 1e999999999 would not fit into memory.
+        is_huge = not number.is_finite() or number.adjusted() > _MAX_DIGITS
+        if isinstance(given, bool) or is_huge or number != number.to_integral_value():
             raise ValueError
     except (InvalidOperation, ValueError) as error:
         raise AllocationError(

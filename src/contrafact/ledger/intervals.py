@@ -23,7 +23,7 @@ from contrafact.ledger.policies.base import Policy
 from contrafact.ledger.records import Holding, OutputAttribution, ShareRecord
 from contrafact.ledger.terms import Terms
 
-__all__ = ["MoneyInterval", "drawn", "money_intervals"]
+__all__ = ["MoneyInterval", "drawn", "money_intervals", "told_apart"]
 
 _LEVELS = 1000
 _TAIL = 50  # of the levels: the intervals are of 90 %
@@ -75,6 +75,7 @@ def money_intervals(
 
     found = amounts(case)
     n_draws = draws if policy.uses_shares else 0
+    case = told_apart(case)
     rows: dict[str, list[int]] = defaultdict(list)
     for number in range(n_draws):
         drawn_amounts = amounts(drawn(case, seed=seed, number=number))
@@ -93,6 +94,20 @@ def _interval(amount: int, ordered: Sequence[int]) -> MoneyInterval:
     tail = len(ordered) * _TAIL // _LEVELS
     low, high = ordered[tail], ordered[-1 - tail]
     return MoneyInterval(amount=amount, low=min(low, amount), high=max(high, amount))
+
+
+def told_apart(case: Case) -> Case:
+    """Return the case without the shares of sources that are not told apart.
+
+    Nobody is paid by them, so that no amount changes, and most sources of most
+    songs are such.
+    """
+    attributions = {}
+    for output, found in case.attributions.items():
+        kept = tuple(s for s in found.shares if s.is_significant)
+        rest = 1 - sum((s.share for s in kept), start=Fraction(0))
+        attributions[output] = replace(found, shares=kept, unattributed=rest)
+    return replace(case, attributions=attributions)
 
 
 def drawn(case: Case, *, seed: int, number: int) -> Case:

@@ -22,7 +22,13 @@ from sqlalchemy.engine import Connection, Engine
 from contrafact.core.errors import JournalError
 from contrafact.ledger import _tables as tables
 from contrafact.ledger._corrections import correct, correct_waiting
-from contrafact.ledger._intake_rows import IntakeMark, keep_mark
+from contrafact.ledger._intake_rows import (
+    IntakeMark,
+    IntakeState,
+    keep_mark,
+    rejects_of,
+    state_of,
+)
 from contrafact.ledger._plays import Row, row_of, rows_known
 from contrafact.ledger._pots import Accounts, play_entries
 from contrafact.ledger._reading import JournalEntry, Pot, book_in, entries_in, pots_in
@@ -38,7 +44,7 @@ from contrafact.ledger.rates import (
 from contrafact.ledger.records import PlayEvent
 from contrafact.ledger.store import connect, reading, writing
 
-__all__ = ["Journal", "Posted"]
+__all__ = ["IntakeMark", "IntakeState", "Journal", "Posted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +158,16 @@ class Journal:
             if mark is not None:
                 keep_mark(connection, mark, posted.n_new, n_known, posted.problems)
         return posted
+
+    def intake(self, digest: str) -> IntakeState:
+        """Return how far a file was taken in, by its SHA-256."""
+        with self.reading() as connection:
+            return state_of(connection, digest)
+
+    def rejects(self, digest: str) -> list[tuple[int, str, str]]:
+        """Return what was refused of a file: row, reason and text, in order."""
+        with self.reading() as connection:
+            return rejects_of(connection, digest)
 
     def reverse(self, event_id: str, reason: str) -> bool:
         """Take a play back, to the cent, whether it was flagged or not.

@@ -12,7 +12,7 @@ from contrafact.ledger.allocation import Allocation, allocate
 from contrafact.ledger.attacks import ATTACKS, Attack, attacked_clusters, is_of
 from contrafact.ledger.case import Case, Division
 from contrafact.ledger.defences import Defences, defended
-from contrafact.ledger.intervals import MoneyInterval, money_intervals
+from contrafact.ledger.intervals import MoneyInterval, money_intervals, told_apart
 from contrafact.ledger.money import Money
 from contrafact.ledger.policies.base import Policy
 from contrafact.ledger.records import Holding
@@ -188,6 +188,7 @@ def usual_defences(policy: Policy, case: Case, *, has_history: bool = True) -> D
     plain = Defences(cap=Fraction(1, 2), fence=Fraction(7, 2))
     if not has_history:
         return plain
+    case = told_apart(case)
     before = _pay_by_catalogue(defended(policy, plain).divide(case), case)
     return replace(plain, growth=TARGET, history=before)
 
@@ -215,6 +216,7 @@ def measure_attack(
             after the attack, by training without the catalogue.
     """
     trick = ATTACKS[attack] if isinstance(attack, str) else attack
+    case = told_apart(case)
     own: dict[str, set[str]] = defaultdict(set)
     for source in case.facts.sizes:
         own[case.facts.catalogue_of(source)].add(source)

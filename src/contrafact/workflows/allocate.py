@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from contrafact.catalog import Workspace
-from contrafact.core.entities import Problem, Recording
+from contrafact.core.entities import Problem
 from contrafact.core.errors import AllocationError
 from contrafact.ledger.allocation import Allocation, allocate, divide_pool
 from contrafact.ledger.attacks import ATTACKS
-from contrafact.ledger.case import Case, Facts, Places, Size, make_usage
-from contrafact.ledger.codecs import attribution_records, read_plays
+from contrafact.ledger.case import Case, Places, make_usage
+from contrafact.ledger.codecs import read_plays
 from contrafact.ledger.defences import Defences, defended
 from contrafact.ledger.intervals import MoneyInterval, money_intervals
 from contrafact.ledger.lab import (
@@ -32,8 +30,9 @@ from contrafact.ledger.lab import (
 from contrafact.ledger.money import Currency, Money
 from contrafact.ledger.policies import find_policy
 from contrafact.ledger.policies.base import NO_ATTRIBUTION
-from contrafact.ledger.records import Holding, OutputAttribution, PlayEvent
+from contrafact.ledger.records import Holding, PlayEvent
 from contrafact.ledger.terms import Payment, PaymentTerms, Terms, settle
+from contrafact.workflows.attributed import corpus_facts, read_attributions
 from contrafact.workflows.facts import read_facts
 from contrafact.workflows.holdings import catalog_holdings, payee_names
 from contrafact.workflows.progress import Progress, silent
@@ -287,7 +286,7 @@ def _read(workspace: Workspace, path: Path, settings: AllocationSettings) -> _In
                 f"There is no right '{right}'; there are {', '.join(_KIND_OF)}."
             )
         attributions = documents.get(_KIND_OF[right], {})
-        facts = _facts(right, recordings, attributions)
+        facts = corpus_facts(right, recordings, attributions)
         cases[right] = Case(
             right=right,
             usage=usage,
@@ -311,65 +310,6 @@ def _read(workspace: Workspace, path: Path, settings: AllocationSettings) -> _In
         holdings=holdings,
         notices=(*notices, *more, *known.notices),
     )
-
-
-def read_attributions(
-    workspace: Workspace,
-) -> tuple[dict[str, dict[str, OutputAttribution]], list[str]]:
-    """Return the workspace's attributions by kind of source and output.
-
-    Where an output was attributed more than once, one that was calibrated by
-    retraining is taken before others, one of the estimator `index` before
-    others, and then the smallest id. A notice says so.
-    """
-    found: dict[str, dict[str, OutputAttribution]] = defaultdict(dict)
-    chosen: dict[str, tuple[bool, bool, str]] = {}
-    notices = []
-    for path in sorted(workspace.attributions_dir.glob("*/attribution.json")):
-        try:
-            document = json.loads(path.read_text("utf-8"), parse_float=Decimal)
-            rank = (
-                not document["is_calibrated"],
-                document["estimator"]["name"] != "index",
-                document["attribution_id"],
-            )
-            output = document["query"]["digest"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise AllocationError(
-                f"{path} is damaged ({error}). Delete it and attribute again."
-            ) from error
-        if output in chosen:
-            used, other = sorted([chosen[output], rank])
-            notices.append(f"{used[2]} is used for its song, not {other[2]}.")
-            if used != rank:
-                continue
-        chosen[output] = rank
-        for kind, attribution in attribution_records(document).items():
-            found[kind][output] = attribution
-    return dict(found), notices
-
-
-def _facts(
-    right: str,
-    recordings: Sequence[Recording],
-    attributions: Mapping[str, OutputAttribution],
-) -> Facts:
-    """Return sizes and catalogues of what the attributed corpora hold."""
-    corpus = {s.source_id for a in attributions.values() for s in a.shares}
-    catalogues, works = {}, {}
-    n: dict[str, int] = defaultdict(int)
-    length: dict[str, int] = defaultdict(int)
-    for r in recordings:
-        source = r.id if right == "master" else r.work_id
-        if source is None or (corpus and source not in corpus):
-            continue
-        n[source] += 1
-        length[source] += round(r.duration_s * 1000)
-        catalogues[str(source)] = r.label or r.group or next(iter(r.artists), source)
-        if right == "master" and r.work_id:
-            works[str(source)] = str(r.work_id)
-    sizes = {s: Size(n_recordings=n[s], duration_ms=length[s]) for s in sorted(n)}
-    return Facts(sizes=sizes, catalogues=catalogues, works=works)
 
 
 def _since(

@@ -308,7 +308,7 @@ def _predicted(
     weights = dict.fromkeys(removal.recording_ids, 1.0)
     alone = {s.id: s.influence for s in attribution.tables["recording"]}
     if scores is not None and scores.overlap is not None:
-        weights = scores.overlap.weights(weights)
+        weights = scores.overlap.weights(weights, trust=1.0)
         values = scores.values[0].tolist()
         alone = dict(zip(scores.recording_ids, values, strict=True))
     return sum(alone[i] * weight for i, weight in weights.items())

@@ -31,6 +31,7 @@ from contrafact.attribution.base import (
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
+from contrafact.attribution.estimators._solving import SOLVE, n_windows_of, solve_of
 from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
 from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.preconditioning import (
@@ -49,12 +50,9 @@ from contrafact.attribution.store import (
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import NotFittedError
 from contrafact.core.parallel import map_in_order
-from contrafact.generators.latents import LatentSet
 
 __all__ = ["IndexEstimator", "IndexSettings"]
 
-_SOLVE = "solve.safetensors"
-_MOST_RECORDINGS = 4096  # of which what each has in common with each is kept
 _PRECONDITIONERS: dict[str, type[DiagonalFisher] | type[KroneckerFisher]] = {
     "diagonal": DiagonalFisher,
     "kronecker": KroneckerFisher,
@@ -80,6 +78,8 @@ class IndexSettings:
         ridge: Added to the variances of the Fisher matrix between the kept
             coordinates, in units of the mean squared length of a window's
             features over the number of windows; 0 for no such matrix.
+        overlap: What part of what recordings have in common is believed when
+            several are left out together, in [0, 1]; 0 adds up their scores.
         n_sample: Windows that the Fisher matrix is measured on.
         n_pilot: Windows that the weight of each noise level is measured on.
         n_panel: Recordings that stand for "any other song" when a query is
@@ -95,6 +95,7 @@ class IndexSettings:
     n_query_draws: int = 64
     n_features: int = 16_384
     ridge: float = 0.3
+    overlap: float = 0.9
     n_sample: int = 64
     n_pilot: int = 8
     n_panel: int = 64
@@ -142,9 +143,9 @@ class IndexEstimator:
             fitted.store.create()
             if fitted.store.pending():
                 # Of other features, if any: files cut short were laid out anew.
-                (directory / _SOLVE).unlink(missing_ok=True)
+                (directory / SOLVE).unlink(missing_ok=True)
             self._fill(task, fitted, progress)
-        self._fitted = fitted.solved(self._settings.ridge)
+        self._fitted = fitted.solved(self._settings.ridge, self._settings.overlap)
         return self
 
     def open(self, task: AttributionTask, directory: Path) -> IndexEstimator:
@@ -166,20 +167,14 @@ class IndexEstimator:
                 f"The index in {directory} is not finished; "
                 "run `contrafact index build` again to go on."
             )
-        self._fitted = fitted.solved(self._settings.ridge)
+        self._fitted = fitted.solved(self._settings.ridge, self._settings.overlap)
         return self
 
     def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
         """See `Estimator.score`; `replicates` and `panel` are given."""
         fitted = self._require()
-        task, parts = fitted.task, []
-        with task.at_checkpoint(self._settings.checkpoint):
-            draws = fitted.draws(self._settings.n_query_draws)
-            for row in range(len(queries)):
-                asked = self._asked(queries.select(row))
-                parts.append(fitted.features(*asked, draws))
-                progress(row + 1, len(queries))
-        features = fitted.natural(torch.cat(parts))
+        task = fitted.task
+        features = fitted.natural(self.features(queries, progress=progress))
         products = fitted.store.products(features) / len(task.train)
         replicates = sum_windows(products, task.train)
         return Scores(
@@ -189,6 +184,25 @@ class IndexEstimator:
             panel=self._panel(fitted),
             overlap=fitted.overlap,
         )
+
+    def features(self, queries: Queries, *, progress: Progress = no_progress) -> Tensor:
+        """Return the whitened gradient of each query at the kept coordinates.
+
+        Returns:
+            `(n_query, n_query_sets, n_features)`, float32.
+        """
+        fitted, parts = self._require(), []
+        with fitted.task.at_checkpoint(self._settings.checkpoint):
+            draws = fitted.draws(self._settings.n_query_draws)
+            for row in range(len(queries)):
+                parts.append(fitted.features(*self._asked(queries.select(row)), draws))
+                progress(row + 1, len(queries))
+        return torch.cat(parts)
+
+    @property
+    def store(self) -> FeatureStore:
+        """The features of the corpus."""
+        return self._require().store
 
     def direction(self, queries: Queries) -> LayerGradients:
         """Return each query's gradient times the inverse Fisher matrix.
@@ -307,15 +321,15 @@ class _Fitted:
     solve: FisherSolve | None = None
     overlap: Overlap | None = None
 
-    def solved(self, ridge: float) -> _Fitted:
+    def solved(self, ridge: float, trust: float) -> _Fitted:
         """Return the same with the Fisher matrix between kept coordinates."""
         if not ridge:
             return self
-        solve, hat = _solve(self.store, self.task.train, ridge)
+        solve, hat = solve_of(self.store, self.task.train, ridge)
         if hat is None:
             return replace(self, solve=solve)
-        ids, counts = self.task.train.recording_ids, _n_windows(self.task.train)
-        return replace(self, solve=solve, overlap=Overlap(ids, hat, counts))
+        ids, counts = self.task.train.recording_ids, n_windows_of(self.task.train)
+        return replace(self, solve=solve, overlap=Overlap(ids, hat, counts, trust))
 
     def natural(self, features: Tensor) -> Tensor:
         """Return features times the inverse of that matrix."""
@@ -339,37 +353,6 @@ def _features(
 ) -> Tensor:
     white = preconditioner.whiten(found)
     return flatten(white, sorted(white))[..., kept].float()
-
-
-def _solve(
-    store: FeatureStore, train: LatentSet, ridge: float
-) -> tuple[FisherSolve, Tensor | None]:
-    """Return the solve and the hat matrix, made once and kept beside the store."""
-    path = store.directory / _SOLVE
-    if not path.exists():
-        solve = FisherSolve.of(store, ridge=ridge)
-        state = solve.tensors()
-        if len(train.recording_ids) <= _MOST_RECORDINGS:
-            state["hat"] = solve.hat(_owner(train), _n_windows(train))
-        write_bytes(path, save(state))
-    state = read_tensors(path)
-    try:
-        return FisherSolve.from_tensors(store, state), state.get("hat")
-    except KeyError as error:
-        raise NotFittedError(
-            f"{path} is damaged: it lacks {error}; remove it and try again."
-        ) from error
-
-
-def _owner(train: LatentSet) -> Tensor:
-    """Return the place of each window's recording, `(n_window,)`."""
-    place = {r: i for i, r in enumerate(train.recording_ids)}
-    return torch.tensor([place[w.recording_id] for w in train.windows])
-
-
-def _n_windows(train: LatentSet) -> Tensor:
-    """Return how many windows each recording has, `(n_train,)`."""
-    return _owner(train).bincount(minlength=len(train.recording_ids))
 
 
 _work: tuple[_Fitted, Draws] | None = None

@@ -14,6 +14,7 @@ __all__ = ["statement_pdf"]
 
 _FONT, _BOLD = "Vera", "VeraBd"
 _HEAD = ("Output", "Right", "Source", "Share, 90 % interval", "Plays", "Owed", "Held")
+_N_TEXTS = 4
 _WIDTHS = (27, 25, 52, 43, 18, 25, 25)
 _MM = 72 / 25.4
 _GREY = (0.45, 0.45, 0.45)
@@ -108,7 +109,8 @@ def _table(statement: Statement, names: Mapping[str, str]) -> Any:
     from reportlab.lib import colors
     from reportlab.platypus import Table
 
-    head = [_text(word, bold=True) for word in _HEAD]
+    sides = [{} if n < _N_TEXTS else {"alignment": 2} for n in range(len(_HEAD))]
+    head = [_text(w, bold=True, **side) for w, side in zip(_HEAD, sides, strict=True)]
     rows = [_row(statement, line, names) for line in statement.lines]
     empty = [[_text("Nothing came in or was given free.")] + [""] * (len(_HEAD) - 1)]
     style = [
@@ -137,16 +139,16 @@ def _row(
     if of.low is not None and of.high is not None:
         share += f" ({percent(of.low)} to {percent(of.high)})"
     held = _money(statement, line.held) if line.held else ""
-    reasons = ", ".join(line.hold_reasons)
+    bucket = "" if of.bucket == "attributed" else f", {of.bucket}"
     numbers = {"alignment": 2}
     return [
         _text(line.output_id[:12]),
-        _text(f"{of.right}\n{'' if of.bucket == 'attributed' else of.bucket}"),
+        _text(f"{of.right}{bucket}"),
         _text(source),
         _text(share or "by the policy"),
         _text(str(line.n_plays), **numbers),
         _text(_money(statement, line.exact), **numbers),
-        _text(f"{held} {reasons}".strip(), **numbers),
+        _text(held, **numbers),
     ]
 
 
@@ -167,6 +169,11 @@ def _below(statement: Statement) -> list[Any]:
     events = sorted({(line.output_id[:12], line.events) for line in statement.lines})
     lines += [
         f"Plays of {output}: event file SHA-256 {sum_}." for output, sum_ in events
+    ]
+    lines += [
+        f"Held: {line.output_id[:12]} {line.line.source_id}, by dispute {reason}."
+        for line in statement.lines
+        for reason in line.hold_reasons
     ]
     lines.append(
         "Lines are exact; they are rounded once, in sum over all periods, so that "

@@ -1,0 +1,253 @@
+"""How many plays a second the journal keeps, and whether faults cost a cent.
+
+python bench/ledger.py                        # a quick look
+python bench/ledger.py --plays 10000000 --folder DIR --kills 100
+
+Speed is that of one process on SQLite with 20 payees a song, flushed to the
+disk at every batch; its measure is a bare loop that inserts the same rows into
+a table with the same key, flushed as often, in the same run. The fault run
+sends all plays three times, each time in another order, through processes that
+are killed (SIGKILL) at random moments; then every balance is compared with one
+that is worked out without the journal. It goes on where it stopped if it is
+run again with the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from contrafact.ledger.balance import balance_document
+from contrafact.ledger.closing import require_sound
+from contrafact.ledger.journal import IntakeMark, Journal
+from contrafact.ledger.money import split
+from contrafact.ledger.rates import PlanLine, SplitPlan
+from contrafact.ledger.records import PlayEvent
+
+RESULTS = Path(__file__).parent / "results"
+N_PAYEES, N_SONGS, BATCH, N_PASSES = 20, 1000, 2000, 3
+START = datetime(2026, 1, 1, tzinfo=UTC)
+# Odd factors that share none with the number of plays make each pass an order.
+FACTORS = (1, 7_368_787, 2_654_435_761)
+
+
+def make_event(number: int) -> PlayEvent:
+    """Return a play; all of it follows from its number."""
+    return PlayEvent(
+        event_id=f"e-{number * 2_654_435_761 % 2**32:08x}-{number}",
+        output_id=f"song-{number * 31 % N_SONGS}",
+        at=START + timedelta(seconds=number * 7 % 2_592_000),
+        amount_minor=number % 97,
+        currency="EUR",
+        user=f"u{number % 5003}",
+        territory="DE",
+    )
+
+
+def make_plan(song: int) -> SplitPlan:
+    """Return a plan with 20 payees, in parts that no decimal writes exactly."""
+    rng = random.Random(song)
+    weights = [rng.randrange(1, 10**6) for _ in range(N_PAYEES)]
+    payees = rng.sample(range(200), N_PAYEES)
+    lines = tuple(
+        PlanLine(
+            bucket="attributed",
+            payee=f"P-{payee:03}",
+            right="master",
+            source_id=f"R-{payee}",
+            weight=Fraction(weight, sum(weights)),
+        )
+        for payee, weight in zip(payees, weights, strict=True)
+    )
+    return SplitPlan(
+        output_id=f"song-{song}",
+        lines=lines,
+        attribution_id=f"A-{song}",
+        model="m",
+        corpus="c",
+        policy="influence/1",
+        valid_from=date(2026, 1, 1),
+    )
+
+
+def order(count: int, number: int) -> Iterator[int]:
+    """Yield every play of a pass once, in the order of that pass."""
+    factor = FACTORS[number]
+    while math.gcd(factor, count) != 1:
+        factor += 2
+    return (place * factor % count for place in range(count))
+
+
+def wanted_balance(count: int) -> dict[str, int]:
+    """Return what every payee is owed, worked out without the journal."""
+    totals = [0] * N_SONGS
+    for number in range(count):
+        totals[number * 31 % N_SONGS] += number % 97
+    exact: dict[str, Fraction] = {}
+    for song, total in enumerate(totals):
+        for line in make_plan(song).lines:
+            account = str(line.payee)
+            exact[account] = exact.get(account, Fraction(0)) + total * line.weight
+    ids = sorted(exact)
+    return dict(
+        zip(ids, split(sum(totals), [exact[i] for i in ids], ids=ids), strict=True)
+    )
+
+
+def bare_loop(path: Path, events: list[PlayEvent]) -> float:
+    """Return plays a second of a loop that inserts rows and does nothing else."""
+    rows = [
+        (e.event_id, e.output_id, e.at.isoformat(), e.amount_minor, e.user)
+        for e in events
+    ]
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(
+        "CREATE TABLE play (id TEXT UNIQUE, output TEXT, at TEXT, amount INTEGER, "
+        "listener TEXT)"
+    )
+    started = time.perf_counter()
+    for place in range(0, len(rows), BATCH):
+        connection.execute("BEGIN IMMEDIATE")
+        for row in rows[place : place + BATCH]:
+            connection.execute("INSERT INTO play VALUES (?, ?, ?, ?, ?)", row)
+        connection.execute("COMMIT")
+    elapsed = time.perf_counter() - started
+    connection.close()
+    return len(rows) / elapsed
+
+
+def measure_speed(folder: Path, count: int) -> dict[str, Any]:
+    """Measure the journal beside the bare loop, in turns; the medians count."""
+    events = [make_event(number) for number in range(count)]
+    bare, kept, seen, processor = [], [], [], []
+    for turn in range(3):
+        bare.append(bare_loop(folder / f"bare-{turn}.sqlite", events))
+        with Journal.open(f"sqlite:///{folder / f'speed-{turn}.sqlite'}") as journal:
+            journal.add_plans(map(make_plan, range(N_SONGS)))
+            started, used = time.perf_counter(), time.process_time()
+            for place in range(0, count, BATCH):
+                journal.post(events[place : place + BATCH])
+            kept.append(count / (time.perf_counter() - started))
+            processor.append(count / (time.process_time() - used))
+            started = time.perf_counter()
+            book, pots = journal.snapshot()
+            balance_document(pots, book)
+            seen.append(time.perf_counter() - started)
+    middle = len(kept) // 2
+    ratios = sorted(one / other for one, other in zip(kept, bare, strict=True))
+    return {
+        "n_plays": count,
+        "n_payees": N_PAYEES,
+        "plays_per_s": round(sorted(kept)[middle]),
+        "plays_per_processor_s": round(sorted(processor)[middle]),
+        "bare_loop_per_s": round(sorted(bare)[middle]),
+        "ratio_to_bare_loop": round(ratios[middle], 3),
+        "balance_s": round(sorted(seen)[middle], 3),
+    }
+
+
+def work(folder: Path, count: int) -> None:
+    """Post all passes, from where each one stopped; what a process of the run does."""
+    with Journal.open(f"sqlite:///{folder / 'faults.sqlite'}") as journal:
+        if not journal.book().plans:
+            journal.add_plans(map(make_plan, range(N_SONGS)))
+        for number in range(N_PASSES):
+            state = journal.intake(f"pass-{number}")
+            # A little before it, so that acknowledged plays come again.
+            first = max(0, state.n_read - BATCH // 2)
+            batch: list[PlayEvent] = []
+            for place, event in enumerate(order(count, number)):
+                if place >= first and not state.is_done:
+                    batch.append(make_event(event))
+                if len(batch) == BATCH or (place + 1 == count and batch):
+                    mark = IntakeMark(
+                        digest=f"pass-{number}",
+                        name="bench",
+                        n_read=place + 1,
+                        is_done=place + 1 == count,
+                    )
+                    journal.post(batch, mark=mark)
+                    batch = []
+
+
+def measure_faults(folder: Path, count: int, kills: int) -> dict[str, Any]:
+    """Run all passes under random kills, and compare every balance."""
+    rng = random.Random(count)
+    command = [sys.executable, __file__, "--work", "--plays", str(count)]
+    command += ["--folder", str(folder)]
+    started, n_killed = time.perf_counter(), 0
+    while True:
+        process = subprocess.Popen(command)
+        try:
+            wait = rng.uniform(1, 6) if n_killed < kills else None
+            if process.wait(wait) != 0:
+                raise SystemExit("a process of the fault run failed by itself")
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            n_killed += 1
+            print(f"killed {n_killed} of {kills}", file=sys.stderr)
+    elapsed = time.perf_counter() - started
+    with Journal.open(f"sqlite:///{folder / 'faults.sqlite'}") as journal:
+        count_found = require_sound(journal)
+        book, pots = journal.snapshot()
+        found = balance_document(pots, book)["currencies"]["EUR"]
+    wanted = wanted_balance(count)
+    return {
+        "n_plays": count,
+        "n_sent": N_PASSES * count,
+        "n_killed": n_killed,
+        "elapsed_s": round(elapsed, 1),
+        "n_entries": count_found,
+        "total_minor": found["total_minor"],
+        "n_payees": len(found["payees"]),
+        "is_exact": found["payees"] == wanted and count_found == count,
+    }
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--plays", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, help="keeps the fault run to go on")
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.folder, options.plays)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = options.folder or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        result = {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "speed": measure_speed(Path(name), min(options.plays, 100_000)),
+            "faults": measure_faults(folder, options.plays, options.kills),
+        }
+    text = json.dumps(result, indent=1)
+    print(text)
+    if not result["faults"]["is_exact"]:
+        raise SystemExit("a balance is not what it should be")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "ledger.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The Fisher matrix of a finished index, solved once and kept beside it."""
+
+from __future__ import annotations
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from contrafact.attribution.solve import FisherSolve
+from contrafact.attribution.store import FeatureStore, read_tensors
+from contrafact.catalog.atomic import write_bytes
+from contrafact.core.errors import NotFittedError
+from contrafact.generators.latents import LatentSet
+
+__all__ = ["SOLVE", "n_windows_of", "solve_of"]
+
+SOLVE = "solve.safetensors"
+_MOST_RECORDINGS = 4096  # of which what each has in common with each is kept
+
+
+def solve_of(
+    store: FeatureStore, train: LatentSet, ridge: float
+) -> tuple[FisherSolve, Tensor | None]:
+    """Return the solve and the hat matrix, made once and kept beside the store."""
+    path = store.directory / SOLVE
+    if not path.exists():
+        solve = FisherSolve.of(store, ridge=ridge)
+        state = solve.tensors()
+        if len(train.recording_ids) <= _MOST_RECORDINGS:
+            state["hat"] = solve.hat(_owner(train), n_windows_of(train))
+        write_bytes(path, save(state))
+    state = read_tensors(path)
+    try:
+        return FisherSolve.from_tensors(store, state), state.get("hat")
+    except KeyError as error:
+        raise NotFittedError(
+            f"{path} is damaged: it lacks {error}; remove it and try again."
+        ) from error
+
+
+def _owner(train: LatentSet) -> Tensor:
+    """Return the place of each window's recording, `(n_window,)`."""
+    place = {r: i for i, r in enumerate(train.recording_ids)}
+    return torch.tensor([place[w.recording_id] for w in train.windows])
+
+
+def n_windows_of(train: LatentSet) -> Tensor:
+    """Return how many windows each recording has, `(n_train,)`."""
+    return _owner(train).bincount(minlength=len(train.recording_ids))
