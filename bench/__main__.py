@@ -12,12 +12,17 @@ from pathlib import Path
 
 SCRIPTS = (
     ("codec.py", "measure"),
+    ("consent.py",),
+    ("recognition.py",),
+    ("withdrawal.py",),
+    ("ledger.py",),
     ("audit.py",),
     ("allocation.py",),
     ("marking.py",),
     ("attribution.py", "--corpus", "scores"),
     ("attribution.py", "--corpus", "planted"),
     ("verification.py", "--corpus", "scores"),
+    ("ground_truth/groups.py", "--corpus", "scores"),
 )
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ class Payment:
     def check_amount(self, owed: Fraction) -> None:
         """Derive the whole units from the exact sums, now and before."""
         leaf, header = self.proof["leaf"], self.header
-        before, exact = Fraction(leaf["exact_before"]), Fraction(leaf["exact"])
+        before, exact = exactly(leaf["exact_before"]), exactly(leaf["exact"])
         if before + owed != exact:
             self.blame("the lines do not add up to what is owed", leaf["payee"])
         account = f"payee:{leaf['payee']}"
@@ -209,16 +209,24 @@ class Payment:
         for key, value in wanted.items():
             if statement.get(key) != value:
                 self.bundle.blame(name, f"says another {key} than was worked out")
-        owed = sum(Fraction(line["owed_exact"]) for line in statement.get("lines", []))
-        if owed != Fraction(leaf["exact"]) - Fraction(leaf["exact_before"]):
+        owed = sum(exactly(line["owed_exact"]) for line in statement.get("lines", []))
+        if owed != exactly(leaf["exact"]) - exactly(leaf["exact_before"]):
             self.bundle.blame(name, "its lines do not add up")
+
+
+def exactly(text: str) -> Fraction:
+    """Return a fraction; very long ones are written to the base of 16."""
+    if "x" not in text:
+        return Fraction(text)
+    numerator, _, denominator = text.partition("/")
+    return Fraction(int(numerator, 16), int(denominator, 16))
 
 
 def gives(cut: Json | None, remainder: Fraction, account: str) -> bool:
     """Tell whether largest remainders, ended by this cut, give a unit on top."""
     if cut is None or not remainder:
         return False
-    last = Fraction(cut["remainder"])
+    last = exactly(cut["remainder"])
     return remainder > last or (remainder == last and account <= cut["account"])
 
 

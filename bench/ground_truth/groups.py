@@ -35,7 +35,7 @@ from contrafact.attribution.solve import FisherSolve
 
 RESULTS = Path(__file__).parent / "results"
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-TRUSTS = (0.9, 1.0)
+TRUSTS = (0.5, 0.9, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

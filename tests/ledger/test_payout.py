@@ -24,7 +24,7 @@ from contrafact.ledger.trees import canonical
 
 # Made for documentation by the registry of IBANs and by ISO 9362.
 IBAN, OTHER = "DE89370400440532013000", "FR1420041010050500013M02606"
-PAYER = BankAccount.of("Plattform Müller & Co", IBAN, "COBADEFFXXX")
+PAYER = BankAccount.of("Bühne Müller & Co", IBAN, "COBADEFFXXX")
 ON = date(2026, 4, 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -18,6 +19,8 @@ from contrafact.ledger._reading import Pot
 from contrafact.ledger.balance import balance_document
 from contrafact.ledger.book import Book, Known, parse_period, period_before
 from contrafact.ledger.closing import close_period
+from contrafact.ledger.evidence import payment_evidence
+from contrafact.ledger.exports import write_statement
 from contrafact.ledger.journal import Journal
 from contrafact.ledger.rates import (
     PlanLine,
@@ -28,9 +31,11 @@ from contrafact.ledger.rates import (
     plan_from_json,
     plan_to_json,
 )
+from contrafact.ledger.recompute import payment_problems
 from contrafact.ledger.records import PlayEvent
 from contrafact.ledger.settlement import gather, standing_at
 from contrafact.ledger.statements import make_statement
+from contrafact.ledger.trees import canonical, fraction_of
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -274,3 +279,21 @@ def test_periods_are_months() -> None:
     for text in ("2026", "2026-13", "26-10", "2026-10-01"):
         with pytest.raises(JournalError, match="is a month"):
             parse_period(text)
+
+
+def test_denominators_may_grow_without_end(journal: Journal, tree: Any) -> None:
+    """Hundreds of plans that share no denominator still settle to the unit."""
+    plans = [made_plan(f"o{n}", [1, 2**61 + 2 * n, 10**9 + n]) for n in range(400)]
+    journal.add_plans(plans)
+    journal.post([one(n, 997 + n, output=f"o{n}") for n in range(400)])
+    settled = close_period(journal, "2026-03", tree=tree)["EUR"]
+    assert settled.now.exact["payee:P-1"].denominator.bit_length() > 15_000
+    statement = make_statement(settled, "P-1")
+    lines = sum((line.exact for line in statement.lines), start=Fraction(0))
+    assert lines == statement.exact
+    data = json.loads(write_statement(statement, "json", names={}))
+    assert fraction_of(data["exact"]) == statement.exact
+    evidence = json.loads(canonical(payment_evidence(settled, "P-1")))
+    assert payment_problems(evidence, is_under=lambda *_: True) == []
+    evidence["payee"]["leaf"]["cumulative"] += 1
+    assert payment_problems(evidence, is_under=lambda *_: True) != []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from contrafact.cli._options import JsonOption, WorkspaceOption, open_workspace
 from contrafact.cli._output import print_json, print_lines, print_rows
+
+if TYPE_CHECKING:
+    from contrafact.workflows.statements import StatementFile
 
 __all__ = ["app"]
 
@@ -66,31 +69,31 @@ def make(
     chosen = tuple(form.strip() for form in forms.split(",") if form.strip())
     made = statements.make_statements(opened, period, out, payee=payee, forms=chosen)
     if as_json:
-        rows = [
-            {
-                "payee": one.statement.payee,
-                "currency": one.statement.currency.code,
-                "amount_minor": one.statement.amount,
-                "is_final": one.statement.is_final,
-                "settlement": one.statement.settlement,
-                "files": one.files,
-            }
-            for one in made
-        ]
+        rows = [_row(one) for one in made]
         print_json({"period": period, "statements": rows})
-        return
-    print_rows(
-        ("Payee", "Amount", "Lines", "Files"),
-        [
-            (
-                one.statement.payee,
-                one.statement.currency.written(one.statement.amount),
-                len(one.statement.lines),
-                len(one.files),
-            )
-            for one in made
-        ],
-    )
+    else:
+        _print_made(made)
+
+
+def _row(made: StatementFile) -> dict[str, Any]:
+    statement = made.statement
+    return {
+        "payee": statement.payee,
+        "currency": statement.currency.code,
+        "amount_minor": statement.amount,
+        "is_final": statement.is_final,
+        "settlement": statement.settlement,
+        "files": made.files,
+    }
+
+
+def _print_made(made: list[StatementFile]) -> None:
+    rows = []
+    for one in made:
+        statement = one.statement
+        amount = statement.currency.written(statement.amount)
+        rows.append((statement.payee, amount, len(statement.lines), len(one.files)))
+    print_rows(("Payee", "Amount", "Lines", "Files"), rows)
 
 
 @app.command("verify")

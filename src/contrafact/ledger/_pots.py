@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ _ENTRY = (
     "INSERT INTO entry (id, kind, debit, credit, amount, at, period, listener, note) "
     "VALUES ({0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0})"
 )
+_FIND = "SELECT name, id FROM account WHERE name"
 _MOVE = (
     "UPDATE pot SET total = total + {0}, flagged = flagged + {0}, "
     "n_plays = n_plays + {0}, n_reversed = n_reversed + {0} WHERE id = {0}"
@@ -47,38 +49,56 @@ class Accounts:
     def id_of(self, connection: Connection, name: str) -> int:
         """Return the id of an account."""
         if name not in self._ids:
-            self._ids[name] = _account(connection, name)
+            self._ids |= _accounts(connection, [name])[0]
         return self._ids[name]
 
     def pot(self, connection: Connection, key: PotKey) -> int:
         """Return the id of a pot."""
         if key not in self._pots:
-            self._pots[key] = self._make_pot(connection, key)
+            self.make_pots(connection, (key,))
         return self._pots[key]
 
-    def _make_pot(self, connection: Connection, key: PotKey) -> int:
-        columns = tables.pot.c
-        named = [columns[name] == value for name, value in key._asdict().items()]
-        query = sa.select(columns.id).where(*named)
-        found = connection.execute(query).scalar()
-        if found is not None:
-            return int(found)
-        words = (key.currency, key.period, key.day, key.territory, key.play_kind)
-        id_ = _account(connection, f"pot:{':'.join(words)}:{key.output_id}")
+    def make_pots(self, connection: Connection, keys: Iterable[PotKey]) -> None:
+        """Find or make pots, all at once."""
+        names = {_pot_name(key): key for key in keys if key not in self._pots}
+        if not names:
+            return
+        ids, new = _accounts(connection, list(names))
         zero = dict.fromkeys(("total", "flagged", "n_plays", "n_reversed"), 0)
-        row: dict[str, Any] = {"id": id_, **key._asdict(), **zero}
-        connection.execute(tables.pot.insert(), [row])
-        return id_
+        rows: list[dict[str, Any]] = [
+            {"id": ids[name], **names[name]._asdict(), **zero} for name in new
+        ]
+        if rows:
+            connection.execute(tables.pot.insert(), rows)
+        self._pots |= {key: ids[name] for name, key in names.items()}
 
 
-def _account(connection: Connection, name: str) -> int:
-    query = sa.select(tables.account.c.id).where(tables.account.c.name == name)
-    found = connection.execute(query).scalar()
-    if found is None:
-        statement = tables.account.insert().values(name=name)
-        key = connection.execute(statement).inserted_primary_key
-        found = None if key is None else key[0]
-    return int(found or 0)
+def _pot_name(key: PotKey) -> str:
+    # The output comes last, since it alone may hold a colon.
+    words = (key.currency, key.period, key.day, key.territory, key.play_kind)
+    return f"pot:{':'.join(words)}:{key.output_id}"
+
+
+def _accounts(
+    connection: Connection, names: list[str]
+) -> tuple[dict[str, int], list[str]]:
+    """Return the ids of accounts by name, and which of them were made now."""
+    columns = tables.account.c
+    value: Any
+    if connection.dialect.name == "sqlite":
+        query, value = f"{_FIND} IN (SELECT value FROM json_each(?))", json.dumps(names)
+    else:
+        query, value = f"{_FIND} = ANY(%s)", names
+    rows = connection.exec_driver_sql(query, (value,))
+    found: dict[str, int] = {row[0]: row[1] for row in rows}
+    new = [name for name in names if name not in found]
+    if new:
+        last = connection.execute(sa.select(sa.func.max(columns.id))).scalar() or 0
+        made = {name: last + n for n, name in enumerate(new, start=1)}
+        rows_ = [{"id": id_, "name": name} for name, id_ in made.items()]
+        connection.execute(tables.account.insert(), rows_)
+        found |= made
+    return found, new
 
 
 def _mark(connection: Connection) -> str:
@@ -120,10 +140,11 @@ def play_entries(
     last_closed: str,
 ) -> None:
     """Add plays that are not in the journal yet: owed by the platform, in a pot."""
+    keys = [(row, row.pot(last_closed)) for row in rows]
+    accounts.make_pots(connection, {key for _, key in keys})
     entries: list[Entry] = []
     moves = []
-    for row in rows:
-        key = row.pot(last_closed)
+    for row, key in keys:
         pot = accounts.pot(connection, key)
         debit = accounts.id_of(connection, f"receivable:{row.currency}")
         entries.append(

@@ -90,10 +90,10 @@ def book_in(
     cards = connection.execute(sa.select(card.id, card.document, card.after))
     last = connection.execute(sa.select(sa.func.max(tables.closing.c.period)))
     return Book(
-        plans=[Known(_plan(text), after) for _, text, after in rows],
+        plans=[Known(_plan(text), after, id_) for id_, text, after in rows],
         cards=[
-            Known(card_from_json(json.loads(text)), after)
-            for _, text, after in sorted(map(tuple, cards))
+            Known(card_from_json(json.loads(text)), after, id_)
+            for id_, text, after in sorted(map(tuple, cards))
         ],
         disputes=_disputes(connection),
         last_closed=last.scalar() or "",

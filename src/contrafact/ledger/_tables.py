@@ -60,7 +60,8 @@ meta = Table("ledger_meta", METADATA, Column("version", Integer, primary_key=Tru
 account = Table(
     "account",
     METADATA,
-    Column("id", _COUNT, primary_key=True),
+    # Counted by the one writer, so that many can be made at once.
+    Column("id", _COUNT, primary_key=True, autoincrement=False),
     _text("name", unique=True),
 )
 # Days and periods are text as in 2026-01-31 and 2026-01, which sorts by time.

@@ -8,10 +8,10 @@ settled otherwise, and the difference comes with the next settlement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from contrafact.core.errors import JournalError
 from contrafact.ledger.rates import PlanLine, RateCard, SplitPlan, effective
@@ -64,10 +64,15 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[T]):
-    """A version, and the last period that was closed when it came."""
+    """A version, and the last period that was closed when it came.
+
+    Attributes:
+        id: Of the version, if it is known already; making it takes its time.
+    """
 
     version: T
     after: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,9 @@ class Book:
             if known.after < period:
                 plans[known.version.output_id].append(known.version)
         cards = [known.version for known in self.cards if known.after < period]
-        return View(period, plans, cards, self.disputes)
+        every: tuple[Known[Any], ...] = (*self.plans, *self.cards)
+        ids = {id(known.version): known.id for known in every if known.id}
+        return View(period, plans, cards, self.disputes, ids=ids)
 
 
 class View:
@@ -123,17 +130,19 @@ class View:
         plans: dict[str, list[SplitPlan]],
         cards: list[RateCard],
         disputes: tuple[Dispute, ...],
+        *,
+        ids: Mapping[int, str],
     ) -> None:
         """Order the versions by what they are for."""
         self.period = period
-        self._plans = {output: effective(found) for output, found in plans.items()}
-        self._cards: dict[str, list[tuple[RateCard, date, date]]] = defaultdict(list)
-        for found in effective(cards):
+        self._plans = {output: _spans(found) for output, found in plans.items()}
+        self._cards: dict[str, list[tuple[RateCard, str, str]]] = defaultdict(list)
+        for found in _spans(cards):
             self._cards[found[0].currency].append(found)
         self._disputes = disputes
         self._terms: dict[tuple[str, ...], Terms] = {}
         # Ids are made from content, which takes its time; once is enough.
-        self._ids: dict[int, str] = {}
+        self._ids = dict(ids)
 
     def terms(
         self, output_id: str, *, day: str, territory: str, currency: str, kind: str
@@ -141,9 +150,8 @@ class View:
         """Return the rate and the split that count for plays of a day."""
         key = (output_id, day, territory, currency, kind)
         if key not in self._terms:
-            on = date.fromisoformat(day)
-            card, is_gap = self._card(currency, kind, on)
-            plan, reason = self._plan(output_id, territory, on)
+            card, is_gap = self._card(currency, kind, day)
+            plan, reason = self._plan(output_id, territory, day)
             reason = "rate-gap" if is_gap else reason
             ids = (self._id(card), self._id(plan))
             self._terms[key] = Terms(card, plan, reason, *ids)
@@ -156,7 +164,7 @@ class View:
             self._ids[id(version)] = version.id
         return self._ids[id(version)]
 
-    def _card(self, currency: str, kind: str, on: date) -> tuple[RateCard | None, bool]:
+    def _card(self, currency: str, kind: str, on: str) -> tuple[RateCard | None, bool]:
         """Return the card of a day, and whether there ought to be one."""
         cards = self._cards.get(currency, [])
         found = {c.play_kind: c for c, first, last in cards if first <= on <= last}
@@ -164,7 +172,7 @@ class View:
         return card, bool(cards) and card is None
 
     def _plan(
-        self, output_id: str, territory: str, on: date
+        self, output_id: str, territory: str, on: str
     ) -> tuple[SplitPlan | None, str]:
         plans = self._plans.get(output_id)
         if not plans:
@@ -184,11 +192,21 @@ class View:
 
     def frozen_in(self, output_id: str, *, period: str) -> tuple[str, ...]:
         """Return the disputes that could hold money of an output of a period."""
+        if not self._disputes:
+            return ()
         return tuple(
             d.id
             for d in self._disputes
             if d.is_frozen(period, as_of=self.period) and d.output_id in ("", output_id)
         )
+
+
+V = TypeVar("V", RateCard, SplitPlan)
+
+
+def _spans(versions: Iterable[V]) -> list[tuple[V, str, str]]:
+    """Return versions with their days as text, which pots have them in."""
+    return [(v, a.isoformat(), b.isoformat()) for v, a, b in effective(versions)]
 
 
 def parse_period(text: str) -> str:

@@ -240,6 +240,12 @@ class Journal:
         _add(connection, tables.plan, row, after=book.last_closed)
         return True
 
+    def planned_outputs(self) -> set[str]:
+        """Return the outputs that have a plan."""
+        with self.reading() as connection:
+            query = sa.select(tables.plan.c.output_id).distinct()
+            return set(connection.execute(query).scalars())
+
     def dispute(
         self,
         reason: str,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from contrafact.core.errors import StatementError
@@ -34,6 +35,7 @@ from contrafact.ledger.trees import (
     canonical,
     digest_of_document,
     event_line,
+    fraction_text,
 )
 
 __all__ = ["Change", "PeriodSettlement", "settle_period"]
@@ -123,11 +125,11 @@ class PeriodSettlement:
         """Return what is published, under a hash, of one payee."""
         amounts, exacts = [], []
         for standing in (self.was, self.now):
-            is_there = standing is not None and account in standing.exact
-            amounts.append(standing.amounts[account] if standing and is_there else 0)
-            exacts.append(
-                str(standing.exact[account]) if standing and is_there else "0"
-            )
+            amount, exact = 0, Fraction(0)
+            if standing is not None and account in standing.exact:
+                amount, exact = standing.amounts[account], standing.exact[account]
+            amounts.append(amount)
+            exacts.append(fraction_text(exact))
         return {
             "payee": account.removeprefix("payee:"),
             "period": self.period,
@@ -217,7 +219,7 @@ def _cut(standing: Standing | None) -> Json | None:
     cut = None if standing is None else standing.cut
     if cut is None:
         return None
-    return {"remainder": str(cut.remainder), "account": cut.account}
+    return {"remainder": fraction_text(cut.remainder), "account": cut.account}
 
 
 def settle_period(

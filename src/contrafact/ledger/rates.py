@@ -203,7 +203,8 @@ def effective(versions: Iterable[V]) -> list[tuple[V, date, date]]:
     found = []
     for version in every:
         last = version.valid_until or _FOREVER
-        if (end := ends.get(version.id)) is not None and end <= last:
+        end = ends.get(version.id) if ends else None
+        if end is not None and end <= last:
             last = date.fromordinal(max(end.toordinal() - 1, 1))
         if version.valid_from <= last:
             found.append((version, version.valid_from, last))

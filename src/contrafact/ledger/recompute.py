@@ -13,7 +13,7 @@ from typing import Any
 
 from contrafact.ledger.rates import identified
 from contrafact.ledger.settlement import Cut
-from contrafact.ledger.trees import canonical, digest_of_document
+from contrafact.ledger.trees import canonical, digest_of_document, fraction_of
 
 __all__ = ["Json", "UnderRoot", "payment_problems"]
 
@@ -113,14 +113,14 @@ class _Recomputed:
 
     def _amounts(self, owed: Fraction) -> None:
         leaf, account = self._payee, f"payee:{self._payee['payee']}"
-        before, exact = Fraction(leaf["exact_before"]), Fraction(leaf["exact"])
+        before, exact = fraction_of(leaf["exact_before"]), fraction_of(leaf["exact"])
         self._require(before + owed == exact, "the lines are not what is owed")
         for name, value, cut in (
             ("before", before, self._header["cut_before"]),
             ("cumulative", exact, self._header["cut"]),
         ):
             rest = value - floor(value)
-            made = cut and Cut(Fraction(cut["remainder"]), cut["account"])
+            made = cut and Cut(fraction_of(cut["remainder"]), cut["account"])
             units = floor(value) + bool(made and rest and made.gives(rest, account))
             is_rounded = leaf[name] == units
             self._require(is_rounded, f"{name} is not what its exact sum rounds to")

@@ -16,6 +16,7 @@ from contrafact.ledger.money import Currency
 from contrafact.ledger.period import Change, PeriodSettlement
 from contrafact.ledger.rates import PlanLine, SplitPlan
 from contrafact.ledger.settlement import Due
+from contrafact.ledger.trees import fraction_of
 
 __all__ = ["Statement", "StatementLine", "make_statement"]
 
@@ -106,8 +107,8 @@ def make_statement(settlement: PeriodSettlement, payee: str) -> Statement:
         currency=settlement.currency,
         before=leaf["before"],
         cumulative=leaf["cumulative"],
-        exact_before=Fraction(leaf["exact_before"]),
-        exact=Fraction(leaf["exact"]),
+        exact_before=fraction_of(leaf["exact_before"]),
+        exact=fraction_of(leaf["exact"]),
         is_final=settlement.is_final,
         settlement=settlement.digest,
         lines=tuple(line for line in shown if line.exact or line.held),

@@ -256,7 +256,9 @@ def _draft(
     release: str | None = None,
     receipt: Receipt | None = None,
 ) -> _Draft:
-    facts = release_facts(workspace, made.get("model_digest"), release=release)
+    facts = release_facts(
+        workspace, made.get("model_digest"), model=made.get("model"), release=release
+    )
     record = OutputRecord(
         id=f"O-{sound.samples_digest[:16]}",
         samples_digest=sound.samples_digest,

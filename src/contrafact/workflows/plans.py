@@ -224,7 +224,7 @@ def sync_plans(workspace: Workspace, journal: Journal) -> Planned:
         PlanError: If the workspace's settings cannot be used.
     """
     settings = read_settings(workspace)
-    planned = {known.version.output_id for known in journal.book().plans}
+    planned = journal.planned_outputs()
     runs = sorted(workspace.attributions_dir.glob("*/attribution.json"))
     if not runs:
         return Planned(n_outputs=0, n_new=0)

@@ -83,13 +83,19 @@ class ReleaseFacts:
 
 
 def release_facts(
-    workspace: Workspace, model_digest: str | None, *, release: str | None = None
+    workspace: Workspace,
+    model_digest: str | None,
+    *,
+    model: str | None = None,
+    release: str | None = None,
 ) -> ReleaseFacts:
     """Return the release and the corpus of a model.
 
     Args:
         workspace: Where the releases are.
         model_digest: Of the model; None if it is not known.
+        model: Its name, if known; a licensed and a marked model may be the same
+            weights.
         release: Id of the release; the model's last one if None.
 
     Raises:
@@ -110,7 +116,7 @@ def release_facts(
         return ReleaseFacts(id=found.id, corpus_root=found.corpus["root"])
     if model_digest is None:
         return ReleaseFacts()
-    if last := release_of_model(workspace, model_digest):
+    if last := release_of_model(workspace, model_digest, model=model):
         return ReleaseFacts(id=last.id, corpus_root=last.corpus["root"])
     roots = (m.manifest_root for m in all_models(workspace) if m.digest == model_digest)
     return ReleaseFacts(corpus_root=next(roots, None) or None)

@@ -95,7 +95,7 @@ class IndexSettings:
     n_query_draws: int = 64
     n_features: int = 16_384
     ridge: float = 0.3
-    overlap: float = 0.9
+    overlap: float = 0.5
     n_sample: int = 64
     n_pilot: int = 8
     n_panel: int = 64

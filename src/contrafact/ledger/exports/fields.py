@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 
 from contrafact.ledger.statements import Statement, StatementLine
+from contrafact.ledger.trees import fraction_text
 
 __all__ = ["COLUMNS", "as_decimal", "line_fields", "percent", "totals"]
 
@@ -83,9 +84,9 @@ def line_fields(line: StatementLine, title: str) -> dict[str, str]:
         "n_plays": str(line.n_plays),
         "gross_minor": str(line.gross),
         "owed_minor": as_decimal(line.exact),
-        "owed_exact": str(line.exact),
+        "owed_exact": fraction_text(line.exact),
         "held_minor": as_decimal(line.held),
-        "held_exact": str(line.held),
+        "held_exact": fraction_text(line.held),
         "hold_reasons": " ".join(line.hold_reasons),
         "events_sha256": line.events,
         "attribution_id": plan.attribution_id,
@@ -108,8 +109,8 @@ def totals(statement: Statement) -> dict[str, str]:
         "amount_minor": str(statement.amount),
         "before_minor": str(statement.before),
         "cumulative_minor": str(statement.cumulative),
-        "exact_before": str(statement.exact_before),
-        "exact": str(statement.exact),
+        "exact_before": fraction_text(statement.exact_before),
+        "exact": fraction_text(statement.exact),
         "held_minor": as_decimal(statement.held),
         "state": "final" if statement.is_final else "preliminary",
         "settlement_sha256": statement.settlement,
