@@ -236,6 +236,21 @@ def test_a_dispute_freezes_a_bucket_not_a_statement(
     assert sums(journal)["payees"] == {"a": 85, "b": 85}
 
 
+def test_a_dispute_leaves_closed_periods_alone(
+    journal: Journal, plan: Any, tree: Any
+) -> None:
+    """What was settled before it was opened stays settled; new money is held."""
+    journal.add_plans([plan("song-0", a=1)])
+    journal.post([one(0, 100)])
+    close_period(journal, "2026-03", tree=tree)
+    journal.dispute("two claims", payee="a")
+    journal.post([one(1, 10, day=31)])
+    found = sums(journal)
+    assert (found["payees"], found["buckets"]["disputed"]) == ({"a": 100}, 10)
+    april = close_period(journal, "2026-04", tree=tree)["EUR"]
+    assert make_statement(april, "a").amount == 0
+
+
 def test_disputes_that_cannot_be(journal: Journal) -> None:
     """A dispute is about something, has a reason, and is there to be released."""
     with pytest.raises(JournalError, match="needs a reason"):

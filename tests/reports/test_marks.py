@@ -32,7 +32,8 @@ def test_a_marked_answer_says_so_everywhere(make):
 def test_a_licensed_answer_says_nothing(make):
     """No empty banner, and documents of before this was known are read."""
     answer = make.attribution()
-    assert "MARKED" not in render_text(answer) + render_html(make.inputs(attribution=answer))
+    page = render_html(make.inputs(attribution=answer))
+    assert "MARKED" not in render_text(answer) + page
     old = attribution_to_json(answer)
     del old["stamp"], old["notices"]
     assert attribution_from_json(old).stamp == ""

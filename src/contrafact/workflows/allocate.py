@@ -261,7 +261,48 @@ def _defences(settings: AllocationSettings) -> Defences:
 
 
 def _read(workspace: Workspace, path: Path, settings: AllocationSettings) -> _Inputs:
+    if unknown := sorted(set(settings.rates) - set(_KIND_OF)):
+        raise AllocationError(
+            f"There is no right '{unknown[0]}'; there are {', '.join(_KIND_OF)}."
+        )
     problems: list[Problem] = []
+    events, digest = _read_events(path, problems)
+    holdings, notices = catalog_holdings(workspace, by_credits=settings.by_credits)
+    known = read_facts(settings.facts)
+    documents, more = read_attributions(workspace)
+    usage = make_usage(events, places=Places(holdings))
+    cases = {}
+    with workspace.catalog() as catalog:
+        recordings = catalog.recordings()
+    for right in sorted(settings.rates):
+        attributions = documents.get(_KIND_OF[right], {})
+        facts = corpus_facts(right, recordings, attributions)
+        measured = measured_reliability(workspace, facts)
+        cases[right] = Case(
+            right=right,
+            usage=usage,
+            attributions=attributions,
+            facts=known.added_to(facts, measured=measured),
+        )
+    unique = {e.event_id: e for e in events}
+    total = sum(e.amount_minor for e in unique.values())
+    currency = Currency.of(events[0].currency)
+    pool = Money(total if settings.pool is None else settings.pool, currency)
+    return _Inputs(
+        events=tuple(unique.values()),
+        digest=digest,
+        problems=tuple(problems),
+        pools=divide_pool(pool, settings.rates),
+        cases=cases,
+        holdings=holdings,
+        notices=(*notices, *more, *known.notices),
+    )
+
+
+def _read_events(
+    path: Path, problems: list[Problem]
+) -> tuple[tuple[PlayEvent, ...], str]:
+    """Return the events of a file that can be used, and SHA-256 of the file."""
     try:
         data = path.read_bytes()
         lines = data.decode("utf-8").splitlines()
@@ -273,43 +314,7 @@ def _read(workspace: Workspace, path: Path, settings: AllocationSettings) -> _In
     if not events:
         first = f" The first problem: {problems[0]}" if problems else ""
         raise AllocationError(f"{path} has no event that can be used.{first}")
-    holdings, notices = catalog_holdings(workspace, by_credits=settings.by_credits)
-    known = read_facts(settings.facts)
-    documents, more = read_attributions(workspace)
-    usage = make_usage(events, places=Places(holdings))
-    cases = {}
-    with workspace.catalog() as catalog:
-        recordings = catalog.recordings()
-    for right in sorted(settings.rates):
-        if right not in _KIND_OF:
-            raise AllocationError(
-                f"There is no right '{right}'; there are {', '.join(_KIND_OF)}."
-            )
-        attributions = documents.get(_KIND_OF[right], {})
-        facts = corpus_facts(right, recordings, attributions)
-        cases[right] = Case(
-            right=right,
-            usage=usage,
-            attributions=attributions,
-            facts=known.added_to(
-                facts, measured=measured_reliability(workspace, facts)
-            ),
-        )
-    unique = {e.event_id: e for e in events}
-    total = sum(e.amount_minor for e in unique.values())
-    pool = Money(
-        total if settings.pool is None else settings.pool,
-        Currency.of(events[0].currency),
-    )
-    return _Inputs(
-        events=tuple(unique.values()),
-        digest=hashlib.sha256(data).hexdigest(),
-        problems=tuple(problems),
-        pools=divide_pool(pool, settings.rates),
-        cases=cases,
-        holdings=holdings,
-        notices=(*notices, *more, *known.notices),
-    )
+    return events, hashlib.sha256(data).hexdigest()
 
 
 def _since(
