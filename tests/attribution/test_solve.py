@@ -52,6 +52,35 @@ def test_both_forms_are_the_inverse(
     assert (found - wanted).abs().max() < EXACT * wanted.abs().max()
 
 
+@pytest.mark.parametrize(("n_windows", "n_features"), [(300, 40), (40, 300)])
+def test_the_mean_over_sets_is_that_of_natural_features(
+    n_windows: int, n_features: int, tmp_path: Path
+) -> None:
+    """However many sets of draws, what they mean is the product with their mean."""
+    store = _store(tmp_path, n_windows, n_features)
+    solve = FisherSolve.of(store, ridge=RIDGE)
+    asked = torch.randn(3, 2, n_features, generator=torch.Generator().manual_seed(1))
+    found = solve.products(asked).mean((1, 2))
+    rows = store.read(slice(None)).mean(1)
+    wanted = solve.natural(asked).mean(1) @ rows.T
+    assert (found - wanted).abs().max() < EXACT * wanted.abs().max()
+
+
+def test_the_noise_of_one_set_is_not_blown_up(tmp_path: Path) -> None:
+    """Scores of a recording as a query differ little between sets of draws."""
+    store = FeatureStore(directory=tmp_path, n_windows=16, n_sets=2, n_features=400)
+    store.create()
+    rng = torch.Generator().manual_seed(0)
+    signal = torch.randn(16, 1, 400, generator=rng)
+    noise = 0.5 * torch.randn(16, 1, 400, generator=rng)
+    rows = torch.cat([signal + noise, signal - noise], dim=1)
+    for shard in range(store.n_shards):
+        store.write(shard, rows[store.rows(shard)])
+    asked = signal[:1] + 0.5 * torch.randn(1, 1, 400, generator=rng)
+    found = FisherSolve.of(store, ridge=RIDGE).products(asked)[0, 0]
+    assert (found[0] - found[1]).abs().max() < 0.5 * found.mean(0).max()
+
+
 def test_saved_and_read_it_is_the_same(tmp_path: Path) -> None:
     """What is kept on disk is all there is to it."""
     store = _store(tmp_path, 20, 50)

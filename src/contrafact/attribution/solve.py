@@ -69,6 +69,25 @@ class FisherSolve:
             rest -= weights[:, start * _ROWS : (start + 1) * _ROWS] @ rows
         return (rest / self.floor).reshape(features.shape)
 
+    def products(self, features: Tensor) -> Tensor:
+        """Return products with every window, through the inverse.
+
+        The mean over train sets is that of `natural` features. Each set of its
+        own is weighed among the windows, not among the coordinates: where there
+        are fewer windows than features, the noise of one set lies where the
+        inverse knows of no window, and would be blown up by `1 / floor`.
+
+        Args:
+            features: `(n_query, n_query_sets, n_features)`.
+
+        Returns:
+            `(n_query, n_query_sets, n_sets, n_window)`, float32.
+        """
+        if self.store.n_windows > self.store.n_features:
+            return self.store.products(features @ self.inverse)
+        found = self.store.products(features)
+        return found @ self.inverse * self.store.n_windows
+
     def hat(self, owner: Tensor, n_windows: Tensor) -> Tensor:
         """Return the hat matrix of recordings; see `Overlap`.
 

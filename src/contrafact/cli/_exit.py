@@ -31,6 +31,7 @@ EXIT_CODES: dict[type[errors.ContrafactError], int] = {
     errors.RightsError: 9,
     errors.AuditError: 10,
     errors.LedgerError: 11,
+    errors.MatchingError: 12,
 }
 """The exit code of each branch of errors; 2 is also that of wrong usage."""
 

@@ -49,7 +49,7 @@ _EPILOG = (
     "Exit codes: 0 done; 1 nothing taken, or an error of no other kind; 2 wrong "
     "usage; 3 workspace or disk; 4 catalog, audio or corpus; 5 model or training; "
     "6 attribution; 7 report; 8 worker process; 9 rights; 10 audit; 11 payment; "
-    "130 interrupted. "
+    "12 matching; 130 interrupted. "
     "An error is one line on standard error.\n\n"
     "Environment: CONTRAFACT_WORKSPACE names the workspace where -w does not; "
     "CONTRAFACT_KEYS names the folder of keys; "

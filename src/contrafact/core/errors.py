@@ -21,6 +21,9 @@ ContrafactError
 │   ├── NotFittedError          `score` before `fit`
 │   ├── IndexMismatchError      an index of another model or corpus
 │   └── QueryError              the query cannot be attributed
+├── MatchingError               recognising what is already in audio
+│   ├── MatchIndexError         an index of matching is damaged, or of another kind
+│   └── EnrolmentError          a generator cannot be enrolled from this
 ├── RightsError                 parties, identifiers and consents
 │   ├── IdentifierError         a text is not the identifier it should be
 │   ├── ConsentError            a record contradicts itself, or cannot be changed so
@@ -62,6 +65,7 @@ __all__ = [
     "ContrafactError",
     "CorpusError",
     "CredentialsError",
+    "EnrolmentError",
     "EntryError",
     "GeneratorError",
     "IdentifierError",
@@ -70,6 +74,8 @@ __all__ = [
     "LedgerError",
     "LogDamagedError",
     "ManifestError",
+    "MatchIndexError",
+    "MatchingError",
     "MetadataError",
     "ModelFormatError",
     "MoneyError",
@@ -183,6 +189,18 @@ class IndexMismatchError(AttributionError, ValueError):
 
 class QueryError(AttributionError, ValueError):
     """The query cannot be attributed."""
+
+
+class MatchingError(ContrafactError):
+    """Recognising what is already in a piece of audio."""
+
+
+class MatchIndexError(MatchingError, ValueError):
+    """An index of matching is damaged, of another version, or of another kind."""
+
+
+class EnrolmentError(MatchingError, ValueError):
+    """A generator cannot be enrolled from what was given."""
 
 
 class RightsError(ContrafactError):

@@ -174,8 +174,8 @@ class IndexEstimator:
         """See `Estimator.score`; `replicates` and `panel` are given."""
         fitted = self._require()
         task = fitted.task
-        features = fitted.natural(self.features(queries, progress=progress))
-        products = fitted.store.products(features) / len(task.train)
+        features = self.features(queries, progress=progress)
+        products = fitted.products(features) / len(task.train)
         replicates = sum_windows(products, task.train)
         return Scores(
             values=replicates.mean((1, 2)),
@@ -298,12 +298,10 @@ class IndexEstimator:
         chosen = list(range(0, len(ids), step))[: self._settings.n_panel]
         rows = [first[ids[i]] for i in chosen]
         asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
-        asked = asked.mean(1, keepdim=True)
-        natural = fitted.natural(asked)
+        products = fitted.products(asked.mean(1, keepdim=True)).mean((1, 2))
         if fitted.solve is not None:
-            own = (asked * natural).sum(-1, keepdim=True) / len(train)
-            natural = natural / (1 - own).clamp_min(1e-6)
-        products = store.products(natural).mean((1, 2))
+            own = products[torch.arange(len(rows)), torch.tensor(rows)] / len(train)
+            products = products / (1 - own).clamp_min(1e-6)[:, None]
         panel = sum_windows(products, train) / len(train)
         panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
         return panel
@@ -331,9 +329,9 @@ class _Fitted:
         ids, counts = self.task.train.recording_ids, n_windows_of(self.task.train)
         return replace(self, solve=solve, overlap=Overlap(ids, hat, counts, trust))
 
-    def natural(self, features: Tensor) -> Tensor:
-        """Return features times the inverse of that matrix."""
-        return features if self.solve is None else self.solve.natural(features)
+    def products(self, features: Tensor) -> Tensor:
+        """Return products with every window, through the inverse of that matrix."""
+        return (self.solve or self.store).products(features)
 
     def draws(self, n_draws: int) -> Draws:
         """Return the shared draws with the weight of each noise level."""
