@@ -49,6 +49,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "audit keys new",
         "audit keys revoke",
         "audit verify",
+        "bench matching",
         "catalog list",
         "catalog show",
         "consent conflicts",

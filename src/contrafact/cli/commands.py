@@ -17,6 +17,7 @@ from contrafact.cli import (
     allocate,
     attribute,
     audit,
+    bench,
     catalog,
     consent,
     corpus,
@@ -157,6 +158,7 @@ def _show_log(ctx: typer.Context) -> None:
 _START, _CATALOG, _MODELS, _ANSWERS = "Start", "Catalog", "Models", "Answers"
 _EVIDENCE = "Evidence"
 _PAYMENT = "Payment"
+_MEASURE = "Measure"
 
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("init", rich_help_panel=_START)(init.init)
@@ -183,6 +185,7 @@ app.add_typer(allocate.app, name="allocate", rich_help_panel=_PAYMENT)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=_PAYMENT)
 app.add_typer(statement.app, name="statement", rich_help_panel=_PAYMENT)
 app.add_typer(payout.app, name="payout", rich_help_panel=_PAYMENT)
+app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 
 def main() -> None:
