@@ -21,7 +21,7 @@ from contrafact.attribution.base import Scores
 from contrafact.core.errors import AttributionError
 from contrafact.core.results import Interval, SourceShare, Unattributed
 
-__all__ = ["ShareSettings", "Source", "shares_of"]
+__all__ = ["ShareSettings", "Source", "influence_of_sources", "shares_of"]
 
 Array = NDArray[np.float64]
 
@@ -119,6 +119,17 @@ def shares_of(
     ]
     rows.sort(key=lambda row: (-row.share, -row.influence, row.id))
     return tuple(rows), _rest(drawn, share, is_told_apart, tail)
+
+
+def influence_of_sources(scores: Scores, sources: Sequence[Source]) -> Array:
+    """Return the influence of every source on every query, unscaled.
+
+    Returns:
+        `(n_query, n_source)`, float64; what shares are made of.
+    """
+    matrix, _ = _weights(scores, sources)
+    influence: Array = scores.values.double().numpy() @ matrix
+    return influence
 
 
 def _weights(

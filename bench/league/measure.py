@@ -1,0 +1,234 @@
+"""The figures of one estimator: what it cost, and how it agrees with retraining."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from truth import GENERATED, LeagueTruth, Sources
+from world import World
+
+from common import processor_s, say
+from contrafact.attribution.base import Scores
+from contrafact.attribution.estimators import make_estimator
+from contrafact.attribution.evaluation import (
+    MIN_SUBSETS,
+    correlations,
+    datamodeling_scores,
+    ndcg,
+    rank_correlations,
+    resampled,
+    same_first,
+    seed_ceiling,
+    share_errors,
+)
+from contrafact.attribution.shares import influence_of_sources
+from contrafact.generators.studio.training import Trainer
+from contrafact.workflows.recipes import find_recipe
+
+__all__ = [
+    "KINDS",
+    "Scored",
+    "ceiling",
+    "epoch_processor_s",
+    "group_figures",
+    "lds",
+    "scored",
+    "seeds_against_each_other",
+]
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "generated": GENERATED,
+    "named": ("named",),
+    "unnamed": ("unnamed",),
+    "heldout": ("heldout",),
+    "training": ("training",),
+}
+"""Kinds of queries that figures are printed for; `generated` is both kinds of songs."""
+
+_COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
+    "share_error": share_errors,
+    "correlation": correlations,
+    "top1": same_first,
+    "ndcg3": ndcg,
+    "spearman": rank_correlations,
+}
+_CONSTANT = {"manifest.json", "factors.safetensors", "cost.json"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Scores of all queries, and what they cost.
+
+    Attributes:
+        bytes_per_recording: Of the files that grow with the catalog.
+    """
+
+    scores: Scores
+    build_processor_s: float
+    query_s: float
+    bytes_per_recording: float
+
+
+def scored(world: World, name: str, folder: Path, **settings: Any) -> Scored:
+    """Fit an estimator, or open what was fitted, and score every query."""
+    started = processor_s()
+    method = make_estimator(name, **settings)
+    method = method.fit(world.task, folder, progress=lambda a, b: say(name, a, b))
+    spent = _build_cost(folder / "cost.json", processor_s() - started)
+    parts, n_queries = [], len(world.queries.queries)
+    started = time.process_time()
+    for row in range(n_queries):
+        parts.append(method.score(world.query(row)))
+        say(f"{name}: query", row + 1, n_queries)
+    grown = [p for p in folder.rglob("*") if p.is_file() and p.name not in _CONSTANT]
+    return Scored(
+        joined(parts),
+        spent,
+        (time.process_time() - started) / n_queries,
+        sum(p.stat().st_size for p in grown) / len(world.data.recording_ids),
+    )
+
+
+def _build_cost(path: Path, spent: float) -> float:
+    """Return what the fit cost; what is opened again cost what it cost at first."""
+    if not path.exists():
+        path.write_text(json.dumps({"processor_s": spent}))
+    found: float = json.loads(path.read_text())["processor_s"]
+    return found
+
+
+def joined(parts: list[Scores]) -> Scores:
+    """Return the scores of several queries as one."""
+    first, replicates = parts[0], None
+    if first.replicates is not None:
+        replicates = torch.cat([p.replicates for p in parts if p.replicates is not None])
+    return Scores(
+        values=torch.cat([p.values for p in parts]),
+        recording_ids=first.recording_ids,
+        replicates=replicates,
+        panel=first.panel,
+        overlap=first.overlap,
+    )
+
+
+def epoch_processor_s(world: World) -> float:
+    """Return the processor seconds of one epoch of training on this corpus."""
+    recipe = find_recipe("quick")
+    trainer = Trainer(world.data, recipe.network, recipe.training)
+    steps = max(1, len(world.data) // recipe.training.batch_size)
+    trainer.run(until=2, on_step=lambda *_: None)
+    started = processor_s()
+    trainer.run(until=2 + steps, on_step=lambda *_: None)
+    return processor_s() - started
+
+
+def plain(figure: Any) -> dict[str, Any]:
+    """Return a figure as JSON has it."""
+    found = asdict(figure)
+    return {
+        "mean": round(found["mean"], 4),
+        "interval_90": [round(found["low"], 4), round(found["high"], 4)],
+        "n_queries": found["n_queries"],
+        "n_subsets": found["n_subsets"],
+    }
+
+
+def lds(
+    truth: LeagueTruth, scores: Scores, kinds: tuple[str, ...], *, subset: str = "half"
+) -> dict[str, Any]:
+    """Return the linear datamodeling score on the reporting halves, or why not."""
+    names = truth.subsets(subset, "reporting")
+    if len(names) < MIN_SUBSETS:
+        return {"omitted": _too_few(len(names), subset)}
+    rows = truth.rows(kinds, "reporting")
+    values = scores.values.double().numpy()[rows]
+    left_out = truth.left_out_matrix(subset, names)
+    rises = truth.subset_losses(subset, names)[rows]
+
+    def measure(queries: Rows, subsets: Rows) -> Array:
+        some = rises[np.ix_(queries, subsets)]
+        return datamodeling_scores(values[queries], left_out[subsets], some)
+
+    figure = resampled(measure, n_queries=len(rows), n_subsets=len(names))
+    return plain(figure)
+
+
+def ceiling(
+    truth: LeagueTruth, kinds: tuple[str, ...], *, subset: str = "half"
+) -> dict[str, Any]:
+    """Return what two seeds allow a perfect prediction, or why it is not known."""
+    names = truth.subsets(subset, "reporting")
+    by_seed = truth.subset_losses_by_seed(subset, names)
+    n_done = 0 if by_seed is None else by_seed.shape[2]
+    if by_seed is None or n_done < MIN_SUBSETS:
+        return {
+            "omitted": f"{n_done} of the subsets set aside for reporting are trained "
+            f"with two seeds; {MIN_SUBSETS} are needed"
+        }
+    rows = truth.rows(kinds, "reporting")
+
+    def measure(queries: Rows, subsets: Rows) -> Array:
+        return seed_ceiling(by_seed[:, rows[queries]][:, :, subsets])
+
+    return plain(resampled(measure, n_queries=len(rows), n_subsets=n_done))
+
+
+def _too_few(count: int, subset: str) -> str:
+    return (
+        f"{count} random {subset} subsets set aside for reporting are trained; "
+        f"{MIN_SUBSETS} are needed"
+    )
+
+
+def group_figures(
+    truth: LeagueTruth, world: World, scores: Scores, kind: str
+) -> dict[str, Any] | None:
+    """Return agreement with leaving out each source, by kind of query."""
+    sources = truth.sources(kind)
+    if sources is None:
+        return None
+    found = influence_of_sources(scores, world.groups(kind, sources.names))
+    return compared(truth, found, sources.mean)
+
+
+def seeds_against_each_other(truth: LeagueTruth, sources: Sources) -> dict[str, Any]:
+    """Return how far the first two seeds agree: what a second training would score."""
+    if len(sources.by_seed) < 2:
+        return {"omitted": "only one seed is trained without every source"}
+    found = compared(truth, sources.by_seed[0], sources.by_seed[1])
+    for kind, kinds in KINDS.items():
+        by_seed = sources.by_seed[:, truth.rows(kinds, "reporting")]
+        limit = float(seed_ceiling(by_seed, correlations)[0])
+        found[kind]["correlation_ceiling"] = round(limit, 4)
+    return found
+
+
+def compared(truth: LeagueTruth, found: Array, measured: Array) -> dict[str, Any]:
+    """Return every comparison of influences, by kind of query, reporting half."""
+    result: dict[str, Any] = {}
+    for kind, kinds in KINDS.items():
+        rows = truth.rows(kinds, "reporting")
+        a, b = found[rows], measured[rows]
+        result[kind] = {
+            name: plain(
+                resampled(
+                    lambda q, _, compare=compare: compare(a[q], b[q]),
+                    n_queries=len(rows),
+                    n_subsets=1,
+                )
+            )
+            | {"n_subsets": measured.shape[1]}
+            for name, compare in _COMPARISONS.items()
+        }
+    return result

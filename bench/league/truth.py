@@ -1,0 +1,144 @@
+"""The committed ground truth, read: what was retrained without what, and the losses.
+
+Choosing and reporting are halves of both: queries by even and odd place within
+their kind, subsets by even and odd number. Settings may look at the first halves,
+every printed figure comes from the second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+__all__ = ["GENERATED", "Half", "LeagueTruth", "Sources"]
+
+Array = NDArray[np.float64]
+Half = Literal["choosing", "reporting"]
+
+GENERATED = ("named", "unnamed")
+_FIRST: dict[str, int] = {"choosing": 0, "reporting": 1}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """Rises of loss where one source was left out.
+
+    Attributes:
+        names: Those left out with every seed in `by_seed`.
+        by_seed: `(n_seed, n_query, n_source)`; each against the full model of the
+            same seed.
+    """
+
+    names: tuple[str, ...]
+    by_seed: Array
+
+    @property
+    def mean(self) -> Array:
+        """The mean over seeds, `(n_query, n_source)`."""
+        mean: Array = self.by_seed.mean(0)
+        return mean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeagueTruth:
+    """The table of losses, whole or begun.
+
+    Attributes:
+        facts: The manifest.
+        losses: By kind, name and seed: `(n_query,)`.
+        left_out: By kind and name: places of the recordings never shown.
+        kinds: The kind of each query.
+    """
+
+    facts: dict[str, Any]
+    losses: dict[tuple[str, str, int], Array]
+    left_out: dict[tuple[str, str], list[int]]
+    kinds: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> LeagueTruth:
+        """Read `manifest.json`, `queries.json` and `truth.parquet`."""
+        facts = json.loads((folder / "manifest.json").read_text())
+        kinds = tuple(q["kind"] for q in json.loads((folder / "queries.json").read_text()))
+        losses, left_out = {}, {}
+        for row in pq.read_table(folder / "truth.parquet").to_pylist():
+            found = np.array(row["losses"], dtype=np.float64)
+            mean = found.reshape(-1, facts["n_strata"]).mean(1)
+            losses[row["kind"], row["name"], row["seed"]] = mean
+            left_out[row["kind"], row["name"]] = row["left_out"]
+        return cls(facts, losses, left_out, kinds)
+
+    @property
+    def runs(self) -> dict[str, int]:
+        """How many models of each kind the figures stand on."""
+        found = Counter(kind for kind, _, _ in self.losses)
+        return dict(sorted(found.items())) | {"planned": self.facts["n_runs_planned"]}
+
+    def rows(self, kinds: tuple[str, ...], half: Half) -> NDArray[np.intp]:
+        """Return the queries of some kinds in one half."""
+        found: list[int] = []
+        for kind in kinds:
+            found += [i for i, k in enumerate(self.kinds) if k == kind][
+                _FIRST[half] :: 2
+            ]
+        return np.array(found)
+
+    def subsets(self, kind: str, half: Half) -> list[str]:
+        """Return the numbers of the random subsets of one half that are done."""
+        found = {name for k, name, _ in self.losses if k == kind}
+        return [n for n in sorted(found, key=int) if int(n) % 2 == _FIRST[half]]
+
+    def left_out_matrix(self, kind: str, names: list[str]) -> Array:
+        """Return which recordings each subset lacks, `(n_subset, n_train)`."""
+        matrix = np.zeros((len(names), len(self.facts["recordings"])))
+        for row, name in enumerate(names):
+            matrix[row, self.left_out[kind, name]] = 1
+        return matrix
+
+    def subset_losses(self, kind: str, names: list[str]) -> Array:
+        """Return losses under the subsets, mean over seeds, `(n_query, n_subset)`."""
+        columns = [
+            np.mean([x for (k, n, _), x in self.losses.items() if (k, n) == (kind, name)], 0)
+            for name in names
+        ]
+        return np.array(columns).T
+
+    def subset_losses_by_seed(self, kind: str, names: list[str]) -> Array | None:
+        """Return the same seed by seed, or None where fewer than two seeds are done.
+
+        Returns:
+            `(n_seed, n_query, n_subset)`, the subsets being those done with both.
+        """
+        both = [n for n in names if all((kind, n, s) in self.losses for s in (0, 1))]
+        if len(both) < 2:
+            return None
+        return np.array(
+            [np.array([self.losses[kind, n, s] for n in both]).T for s in (0, 1)]
+        )
+
+    def sources(self, kind: str) -> Sources | None:
+        """Return the rises without each collection or artist; None if none is whole.
+
+        A seed counts when every source that seed 0 left out was left out with it.
+        """
+        names = tuple(sorted({n for k, n, s in self.losses if k == kind and s == 0}))
+        owners = set(self.facts[f"{kind}s"])
+        if set(names) != owners:
+            return None
+        seeds = [
+            seed
+            for k, _, seed in sorted(self.losses)
+            if k == "full" and all((kind, n, seed) in self.losses for n in names)
+        ]
+        by_seed = [
+            [self.losses[kind, n, s] - self.losses["full", "all", s] for n in names]
+            for s in seeds
+        ]
+        return Sources(names, np.array(by_seed).transpose(0, 2, 1)) if seeds else None
