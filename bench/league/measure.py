@@ -112,7 +112,9 @@ def joined(parts: list[Scores]) -> Scores:
     """Return the scores of several queries as one."""
     first, replicates = parts[0], None
     if first.replicates is not None:
-        replicates = torch.cat([p.replicates for p in parts if p.replicates is not None])
+        replicates = torch.cat(
+            [p.replicates for p in parts if p.replicates is not None]
+        )
     return Scores(
         values=torch.cat([p.values for p in parts]),
         recording_ids=first.recording_ids,
@@ -221,14 +223,13 @@ def compared(truth: LeagueTruth, found: Array, measured: Array) -> dict[str, Any
         rows = truth.rows(kinds, "reporting")
         a, b = found[rows], measured[rows]
         result[kind] = {
-            name: plain(
-                resampled(
-                    lambda q, _, compare=compare: compare(a[q], b[q]),
-                    n_queries=len(rows),
-                    n_subsets=1,
-                )
-            )
-            | {"n_subsets": measured.shape[1]}
+            name: _figure(compare(a, b), n_subsets=measured.shape[1])
             for name, compare in _COMPARISONS.items()
         }
     return result
+
+
+def _figure(values: Array, *, n_subsets: int) -> dict[str, Any]:
+    """Return the mean of a value of each query, resampled over queries."""
+    found = resampled(lambda q, _: values[q], n_queries=len(values), n_subsets=1)
+    return plain(found) | {"n_subsets": n_subsets}

@@ -66,7 +66,9 @@ class LeagueTruth:
     def read(cls, folder: Path) -> LeagueTruth:
         """Read `manifest.json`, `queries.json` and `truth.parquet`."""
         facts = json.loads((folder / "manifest.json").read_text())
-        kinds = tuple(q["kind"] for q in json.loads((folder / "queries.json").read_text()))
+        kinds = tuple(
+            q["kind"] for q in json.loads((folder / "queries.json").read_text())
+        )
         losses, left_out = {}, {}
         for row in pq.read_table(folder / "truth.parquet").to_pylist():
             found = np.array(row["losses"], dtype=np.float64)
@@ -105,7 +107,9 @@ class LeagueTruth:
     def subset_losses(self, kind: str, names: list[str]) -> Array:
         """Return losses under the subsets, mean over seeds, `(n_query, n_subset)`."""
         columns = [
-            np.mean([x for (k, n, _), x in self.losses.items() if (k, n) == (kind, name)], 0)
+            np.mean(
+                [x for (k, n, _), x in self.losses.items() if (k, n) == (kind, name)], 0
+            )
             for name in names
         ]
         return np.array(columns).T

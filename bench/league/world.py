@@ -51,7 +51,9 @@ class World:
         torch.set_num_threads(1)
         self.source = TRUTH / corpus
         if not (self.source / "truth.parquet").exists():
-            known = ", ".join(sorted(p.parent.name for p in TRUTH.glob("*/truth.parquet")))
+            known = ", ".join(
+                sorted(p.parent.name for p in TRUTH.glob("*/truth.parquet"))
+            )
             raise ConfigError(
                 f"There is no ground truth of the corpus {corpus!r}; there is of: "
                 f"{known}. Make it with `make ground-truth`."
@@ -85,7 +87,9 @@ class World:
         """Raise unless corpus and committed training queries are the same music."""
         place = {w.recording_id: i for i, w in enumerate(self.data.windows)}
         apart = max(
-            float((asked.batch.latents[0] - self.data.latents[place[source]]).abs().max())
+            float(
+                (asked.batch.latents[0] - self.data.latents[place[source]]).abs().max()
+            )
             for asked, source in self._training_queries()
         )
         if list(recordings) != list(self.data.recording_ids) or apart > _TOLERANCE:

@@ -26,7 +26,9 @@ def test_rank_correlation_is_that_of_scipy_with_ties(seed, n):
     rng = np.random.default_rng(seed)
     a, b = rng.integers(0, 4, (2, 1, n)).astype(float)
     if len(set(a[0])) > 1 and len(set(b[0])) > 1:
-        assert rank_correlations(a, b)[0] == pytest.approx(stats.spearmanr(a[0], b[0])[0])
+        assert rank_correlations(a, b)[0] == pytest.approx(
+            stats.spearmanr(a[0], b[0])[0]
+        )
         assert correlations(a, b)[0] == pytest.approx(stats.pearsonr(a[0], b[0])[0])
 
 

@@ -33,6 +33,15 @@ class Benchmark:
 
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "attribution": Benchmark(
+        script="league",
+        summary="Hold estimators of influence against models that were retrained.",
+        options=(
+            "--estimators NAME ...: index, similarity and random if not given.",
+            "--corpus NAME: whose ground truth; scores if not given.",
+            "--keep: write bench/results, too.",
+        ),
+    ),
     "matching": Benchmark(
         script="matching",
         summary="Measure how surely recordings and works are recognised.",
