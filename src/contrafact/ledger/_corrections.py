@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -123,18 +124,25 @@ def correct_waiting(
     last_closed: str,
 ) -> None:
     """Do to new plays what was asked for before they came."""
-    waiting = tables.waiting.c
-    if connection.execute(sa.select(waiting.id).limit(1)).first() is None:
+    if connection.execute(sa.select(tables.waiting.c.id).limit(1)).first() is None:
         return
-    new = {row.event_id for row in rows}
-    asked = [
-        tuple(row)
-        for row in connection.execute(
-            sa.select(waiting.id, waiting.kind, waiting.reason)
-        )
-        if row[0] in new
-    ]
+    asked = _waiting_for(connection, [row.event_id for row in rows])
     for id_, kind, reason in sorted(asked, key=lambda a: (a[0], _ORDER.index(a[1]))):
         correct(
             connection, (id_, kind, reason), accounts=accounts, last_closed=last_closed
         )
+
+
+_WAITING = "SELECT id, kind, reason FROM waiting WHERE id "
+
+
+def _waiting_for(
+    connection: Connection, ids: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    value: Any
+    if connection.dialect.name == "sqlite":
+        query, value = _WAITING + "IN (SELECT value FROM json_each(?))", json.dumps(ids)
+    else:
+        query, value = _WAITING + "= ANY(%s)", list(ids)
+    rows = connection.exec_driver_sql(query, (value,))
+    return [(row[0], row[1], row[2]) for row in rows]
