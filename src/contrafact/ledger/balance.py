@@ -15,9 +15,9 @@ from contrafact.ledger.settlement import (
     END_OF_TIME,
     PLATFORM,
     Due,
+    Dues,
     Pools,
     Standing,
-    dues_of,
     gather,
     standing_at,
 )
@@ -36,9 +36,10 @@ def balance_document(pots: Iterable[Pot], book: Book) -> Json:
     total of each currency.
     """
     pools = gather(pots, book, as_of=END_OF_TIME)
-    standings = standing_at(pools, book)
-    buckets = standing_at(pools, book, by=_bucket)
-    since = _since(pools, book)
+    dues = Dues(book)
+    standings = standing_at(pools, book, dues=dues)
+    buckets = standing_at(pools, book, by=_bucket, dues=dues)
+    since = _since(pools, dues)
     return {
         "format": FORMAT,
         "last_closed": book.last_closed,
@@ -92,13 +93,13 @@ def _counts(pools: Pools, currency: str) -> dict[str, int]:
     }
 
 
-def _since(pools: Pools, book: Book) -> dict[tuple[str, str], str]:
+def _since(pools: Pools, dues: Dues) -> dict[tuple[str, str], str]:
     """Return the day of the oldest money held, by currency and reason."""
     found: dict[tuple[str, str], str] = defaultdict(lambda: "9999-12-31")
     for pool, contents in pools.items():
         reasons = {
             due.account.removeprefix(_HELD)
-            for due in dues_of(pool, contents, book)
+            for due in dues.of(pool, contents)
             if due.account.startswith(_HELD) and contents.total
         }
         for reason in reasons | ({"fraud-flag"} if contents.flagged else set()):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -34,6 +36,8 @@ __all__ = [
 
 BUCKETS = ("attributed", "background", "unmatched")
 _FOREVER = date.max
+# Much quicker to read than all that `Fraction` understands.
+_PLAIN = re.compile(r"\d{1,400}(/\d{1,400})?", re.ASCII)
 Json = dict[str, Any]
 
 
@@ -145,7 +149,12 @@ class SplitPlan:
 
     def __post_init__(self) -> None:
         """Check what cannot be."""
-        total = sum((line.weight for line in self.lines), start=Fraction(0))
+        # A common denominator: fractions added one by one are reduced each time.
+        common = math.lcm(*(line.weight.denominator for line in self.lines))
+        parts = [
+            n.weight.numerator * (common // n.weight.denominator) for n in self.lines
+        ]
+        total = Fraction(sum(parts), common)
         if total != 1 or any(line.weight <= 0 for line in self.lines):
             raise PlanError(
                 f"The parts of {self.output_id} sum to {total}, not 1, or one is not "
@@ -340,6 +349,9 @@ def _line(document: Json) -> PlanLine:
 
 def _fraction(value: object) -> Fraction:
     """Return an exact fraction; a float is refused, since it is none."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        above, _, below = value.partition("/")
+        return Fraction(int(above), int(below or 1))
     if isinstance(value, str | int) and not isinstance(value, bool):
         return Fraction(value)
     raise ValueError(f"{value!r} is no exact fraction; write it as a text")

@@ -26,6 +26,7 @@ __all__ = [
     "Contents",
     "Cut",
     "Due",
+    "Dues",
     "Pool",
     "Standing",
     "account_of",
@@ -149,8 +150,27 @@ def dues_of(pool: Pool, contents: Contents, book: Book) -> list[Due]:
     for line in contents.plan.lines:
         holds = tuple(d.id for d in disputes if d.covers(pool.output_id, line))
         account = "held:dispute" if holds else line.account
-        dues.append(Due(account, line, rate * line.weight, holds))
+        weight = line.weight if rate == 1 else rate * line.weight
+        dues.append(Due(account, line, weight, holds))
     return dues
+
+
+class Dues:
+    """Where the parts of pools go; those of pools that are divided alike, once."""
+
+    def __init__(self, book: Book) -> None:
+        """Know nothing yet."""
+        self._book = book
+        self._known: dict[tuple[str, ...], list[Due]] = {}
+
+    def of(self, pool: Pool, contents: Contents) -> list[Due]:
+        """Return the dues of a pool; see `dues_of`."""
+        alike = (pool.plan_id, pool.card_id, pool.hold_reason, *pool.frozen)
+        # Disputes over every output look at which one it is.
+        key = (*alike, pool.output_id)
+        if key not in self._known:
+            self._known[key] = dues_of(pool, contents, self._book)
+        return self._known[key]
 
 
 class Cut(NamedTuple):
@@ -193,7 +213,11 @@ def account_of(due: Due) -> str:
 
 
 def standing_at(
-    pools: Pools, book: Book, *, by: Callable[[Due], str] = account_of
+    pools: Pools,
+    book: Book,
+    *,
+    by: Callable[[Due], str] = account_of,
+    dues: Dues | None = None,
 ) -> dict[str, Standing]:
     """Return what every account has, by currency.
 
@@ -204,50 +228,60 @@ def standing_at(
         pools: As `gather` returns them.
         book: What was decided.
         by: What to add up by; the account if not given.
+        dues: Of the same book, where they were asked for before.
     """
     sums: dict[str, dict[str, Exact]] = {}
     totals: dict[str, int] = defaultdict(int)
-    for (currency, parts), (total, flagged) in _alike(pools, book, by).items():
+    alike = _alike(pools, dues or Dues(book), by)
+    for (currency, common, parts), (total, flagged) in alike.items():
         totals[currency] += total + flagged
         row = sums.setdefault(currency, defaultdict(lambda: defaultdict(int)))
         if flagged:
             row["held:fraud-flag"][1] += flagged
-        for account, weight in parts:
-            row[account][weight.denominator] += total * weight.numerator
+        for account, part in parts:
+            row[account][common] += total * part
     return {c: _standing(c, totals[c], sums[c]) for c in sorted(totals)}
 
 
 Exact = dict[int, int]
 """A sum of fractions, numerators by denominator: added up without reducing."""
 
-Parts = tuple[tuple[str, Fraction], ...]
+Parts = tuple[int, tuple[tuple[str, int], ...]]
+"""A common denominator, and numerators by account."""
 
 
 def _alike(
-    pools: Pools, book: Book, by: Callable[[Due], str]
-) -> dict[tuple[str, Parts], list[int]]:
+    pools: Pools, dues: Dues, by: Callable[[Due], str]
+) -> dict[tuple[str, int, tuple[tuple[str, int], ...]], list[int]]:
     """Add up pools whose parts are the same, so that each part is taken once."""
-    found: dict[tuple[str, Parts], list[int]] = {}
-    known: dict[tuple[str, ...], Parts] = {}
+    found: dict[tuple[str, int, tuple[tuple[str, int], ...]], list[int]] = {}
+    known: dict[int, Parts] = {}
     for pool, contents in pools.items():
-        alike = (pool.plan_id, pool.card_id, pool.hold_reason, *pool.frozen)
-        # Disputes over every output look at which one it is.
-        key = (*alike, pool.output_id)
-        if key not in known:
-            parts: dict[str, Fraction] = defaultdict(Fraction)
-            for due in dues_of(pool, contents, book):
-                parts[by(due)] += due.weight
-            known[key] = tuple(sorted(parts.items()))
-        row = found.setdefault((pool.currency, known[key]), [0, 0])
+        # The same list for pools that are divided alike, and kept by `dues`.
+        mine = dues.of(pool, contents)
+        if id(mine) not in known:
+            known[id(mine)] = _parts(mine, by)
+        row = found.setdefault((pool.currency, *known[id(mine)]), [0, 0])
         row[0] += contents.total
         row[1] += contents.flagged
     return found
 
 
+def _parts(dues: Iterable[Due], by: Callable[[Due], str]) -> Parts:
+    parts = [(by(due), due.weight) for due in dues]
+    common = math.lcm(*{weight.denominator for _, weight in parts})
+    sums: dict[str, int] = defaultdict(int)
+    for account, weight in parts:
+        sums[account] += weight.numerator * (common // weight.denominator)
+    return common, tuple(sorted(sums.items()))
+
+
 def _standing(currency: str, total: int, sums: dict[str, Exact]) -> Standing:
-    common = math.lcm(*(d for row in sums.values() for d in row))
+    denominators = {d for row in sums.values() for d in row}
+    common = math.lcm(*denominators)
+    factors = {d: common // d for d in denominators}
     parts = {
-        account: sum(n * (common // d) for d, n in sums[account].items())
+        account: sum(n * factors[d] for d, n in sums[account].items())
         for account in sorted(sums)
     }
     amounts = split(total, list(parts.values()), ids=list(parts)) if parts else []
