@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 from contrafact.catalog import Workspace
-from contrafact.core.entities import Recording
 from contrafact.core.errors import PlanError
 from contrafact.ledger.allocation import Line, allocate
 from contrafact.ledger.book import Book
-from contrafact.ledger.case import Case, Facts, Place, Size, Usage
+from contrafact.ledger.case import Case, Place, Usage
 from contrafact.ledger.journal import Journal
 from contrafact.ledger.money import Money
-from contrafact.ledger.policies import find_policy
+from contrafact.ledger.policies import Policy, find_policy
 from contrafact.ledger.rates import PlanLine, SplitPlan, effective, plan_from_json
-from contrafact.ledger.records import OutputAttribution
-from contrafact.workflows.allocate import read_attributions
+from contrafact.workflows.attributed import corpus_facts, read_attributions
 from contrafact.workflows.holdings import catalog_holdings
 from contrafact.workflows.ledger import (
     JournalSettings,
@@ -34,6 +32,7 @@ from contrafact.workflows.ledger import (
     read_settings,
     write_settings,
 )
+from contrafact.workflows.reliability import measured_reliability
 
 __all__ = ["Planned", "add_plan_file", "make_plans", "plan_outputs", "sync_plans"]
 
@@ -42,7 +41,6 @@ ALWAYS = date(1971, 1, 1)
 
 _KIND_OF = {"master": "recording", "composition": "work"}
 _DAY = timedelta(days=1)
-Attributions = Mapping[str, Mapping[str, OutputAttribution]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +76,13 @@ class _Known:
         self.notices = (*notices, *more)
         with workspace.catalog() as catalog:
             recordings = catalog.recordings()
-        self.facts = {
-            right: _facts(right, recordings, self.attributions) for right in self.rates
-        }
+        self.policy = _policy(settings.policy)
+        self.facts = {}
+        for right in self.rates:
+            attributed = self.attributions.get(_KIND_OF[right], {})
+            facts = corpus_facts(right, recordings, attributed)
+            measured = measured_reliability(workspace, facts)
+            self.facts[right] = replace(facts, reliability=measured)
 
     def territories(self) -> list[frozenset[str] | None]:
         """Return countries that a holding names, alone, and then all others."""
@@ -100,21 +102,15 @@ class _Known:
         return list(zip(days, [*ends, None], strict=True))
 
 
-def _facts(
-    right: str, recordings: Iterable[Recording], attributions: Attributions
-) -> Facts:
-    """Return how large each licensed source is."""
-    of = attributions.get(_KIND_OF[right], {})
-    corpus = {s.source_id for a in of.values() for s in a.shares}
-    n: dict[str, int] = defaultdict(int)
-    length: dict[str, int] = defaultdict(int)
-    for recording in recordings:
-        source = recording.id if right == "master" else recording.work_id
-        if source is not None and (not corpus or source in corpus):
-            n[source] += 1
-            length[source] += round(recording.duration_s * 1000)
-    sizes = {s: Size(n_recordings=n[s], duration_ms=length[s]) for s in sorted(n)}
-    return Facts(sizes=sizes)
+def _policy(name: str) -> Policy:
+    policy = find_policy(name)
+    if not policy.fits_plans:
+        raise PlanError(
+            f"'{name}' needs more than one song and its attribution, so that no split "
+            "plan can follow it. Run `contrafact allocate run` for each month, or "
+            "choose another policy."
+        )
+    return policy
 
 
 def make_plans(
@@ -131,7 +127,7 @@ def make_plans(
         outputs: Only these; all if none is named.
 
     Raises:
-        PlanError: If the rates do not sum to 1.
+        PlanError: If the rates do not sum to 1, or plans cannot follow the policy.
         AllocationError: If there is no such policy.
     """
     known = _Known(workspace, settings)
@@ -159,7 +155,7 @@ def _plans(output: str, known: _Known) -> Iterator[SplitPlan]:
                 attribution_id=runs[0].attribution_id,
                 model=runs[0].model,
                 corpus=runs[0].corpus,
-                policy=find_policy(known.settings.policy).id,
+                policy=known.policy.id,
                 valid_from=first,
                 valid_until=last,
                 territory=territory,
@@ -179,7 +175,7 @@ def _lines(output: str, place: Place, known: _Known) -> Iterator[PlanLine]:
         found = allocate(
             Money.of(1, "EUR"),
             case,
-            policy=find_policy(known.settings.policy),
+            policy=known.policy,
             holdings=known.holdings,
         )
         shares = {s.source_id: s for s in of[output].shares} if output in of else {}

@@ -51,6 +51,8 @@ class Policy:
         reference: The paper or market practice that it follows.
         divide: What it does.
         uses_shares: Whether intervals of shares matter to it.
+        fits_plans: Whether it can divide one output by what is known of it alone,
+            as a split plan of the journal does.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Policy:
     reference: str
     divide: Divide
     uses_shares: bool = True
+    fits_plans: bool = True
 
     @property
     def id(self) -> str:

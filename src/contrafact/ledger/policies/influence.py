@@ -86,4 +86,5 @@ USER_CENTRIC = Policy(
     reference="user-centric payment of streaming services (Deezer, SoundCloud): a "
     "subscriber's fee goes to what the subscriber played",
     divide=_user_centric,
+    fits_plans=False,
 )

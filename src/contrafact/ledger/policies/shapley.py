@@ -196,4 +196,5 @@ SHAPLEY = Policy(
     "Generative AI', arXiv 2404.13964",
     divide=_shapley,
     uses_shares=False,
+    fits_plans=False,
 )
