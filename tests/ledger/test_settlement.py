@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contrafact.core.errors import JournalError, PlanError
+from contrafact.core.errors import JournalError, PlanError, StatementError
 from contrafact.ledger._plays import PotKey
 from contrafact.ledger._reading import Pot
 from contrafact.ledger.balance import balance_document
-from contrafact.ledger.book import Book, Known, parse_period, period_before
-from contrafact.ledger.closing import close_period
+from contrafact.ledger.book import Book, Known, parse_period
+from contrafact.ledger.closing import close_period, pay_period, period_of
 from contrafact.ledger.evidence import payment_evidence
 from contrafact.ledger.exports import write_statement
 from contrafact.ledger.journal import Journal
@@ -287,10 +287,31 @@ def test_statements_of_all_periods_add_up(
     assert sum(paid.values()) == sums(journal)["total_minor"]
 
 
+def test_months_closed_together_are_settled_together(
+    journal: Journal, plan: Any, tree: Any
+) -> None:
+    """One statement says what is paid; the earlier month has none of its own."""
+    journal.add_plans([plan("song-0", a="1/3", b="1/7")])
+    journal.post([one(1, 100), one(2, 55, day=40)])
+    settled = close_period(journal, "2026-04", tree=tree)["EUR"]
+    stated = {p: make_statement(settled, p).amount for p in settled.payees}
+    paid = {one.payee: one.amount for one in pay_period(journal, "2026-04")}
+    assert stated == paid
+    assert sum(stated.values()) == 155
+    with pytest.raises(StatementError, match="closed together with 2026-04"):
+        period_of(journal, "2026-03", tree=tree)
+    journal.post([one(3, 7, day=80)])
+    after = close_period(journal, "2026-05", tree=tree)["EUR"].header
+    assert (after["after"], after["total_before"], after["total"]) == (
+        "2026-04",
+        155,
+        162,
+    )
+
+
 def test_periods_are_months() -> None:
-    """Read, and counted back over the end of a year."""
+    """What is no month of a year is refused."""
     assert parse_period("2026-10") == "2026-10"
-    assert period_before("2027-01") == "2026-12"
     for text in ("2026", "2026-13", "26-10", "2026-10-01"):
         with pytest.raises(JournalError, match="is a month"):
             parse_period(text)

@@ -60,6 +60,8 @@ def _print_balance(code: str, sums: dict[str, Any], names: dict[str, str]) -> No
     money = Currency.of(code).written
     reversed_ = f", {sums['n_reversed']} reversed" if sums["n_reversed"] else ""
     print_lines(f"{money(sums['total_minor'])} of {sums['n_plays']} plays{reversed_}")
+    buckets = (f"{name} {money(n)}" for name, n in sums["buckets"].items())
+    print_lines("  ".join(buckets))
     rows = [(names.get(p, p), money(n), "") for p, n in sums["payees"].items()]
     if sums["platform"]:
         rows.append(("(platform)", money(sums["platform"]), ""))

@@ -88,6 +88,9 @@ def _row(made: StatementFile) -> dict[str, Any]:
 
 
 def _print_made(made: list[StatementFile]) -> None:
+    if not made:
+        print_lines("Nobody gets anything new in this month.")
+        return
     rows = []
     for one in made:
         statement = one.statement

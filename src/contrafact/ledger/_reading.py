@@ -88,7 +88,7 @@ def book_in(
         plans = plans.where(plan.output_id == output_id)
     rows = sorted(map(tuple, connection.execute(plans))) if with_plans else []
     cards = connection.execute(sa.select(card.id, card.document, card.after))
-    last = connection.execute(sa.select(sa.func.max(tables.closing.c.period)))
+    closings = connection.execute(sa.select(tables.closing.c.period))
     return Book(
         plans=[Known(_plan(text), after, id_) for id_, text, after in rows],
         cards=[
@@ -96,7 +96,7 @@ def book_in(
             for id_, text, after in sorted(map(tuple, cards))
         ],
         disputes=_disputes(connection),
-        last_closed=last.scalar() or "",
+        closings=closings.scalars(),
     )
 
 

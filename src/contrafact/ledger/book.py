@@ -23,10 +23,8 @@ __all__ = [
     "Terms",
     "View",
     "parse_period",
-    "period_before",
 ]
 
-_FIRST = "0001-01"
 T = TypeVar("T")
 
 
@@ -101,13 +99,26 @@ class Book:
         plans: Iterable[Known[SplitPlan]] = (),
         cards: Iterable[Known[RateCard]] = (),
         disputes: Iterable[Dispute] = (),
-        last_closed: str = "",
+        closings: Iterable[str] = (),
     ) -> None:
-        """Keep them."""
+        """Keep them; `closings` are the periods that were closed, each by name."""
         self.plans = tuple(plans)
         self.cards = tuple(cards)
         self.disputes = tuple(disputes)
-        self.last_closed = last_closed
+        self.closings = tuple(sorted(closings))
+
+    @property
+    def last_closed(self) -> str:
+        """The last period that was closed; "" if none was."""
+        return self.closings[-1] if self.closings else ""
+
+    def closed_before(self, period: str) -> str:
+        """Return the last period closed before this one; "" if none was."""
+        return max((c for c in self.closings if c < period), default="")
+
+    def closed_with(self, period: str) -> str:
+        """Return the period that it was closed with; "" if it is open."""
+        return min((c for c in self.closings if c >= period), default="")
 
     def as_of(self, period: str) -> View:
         """Return what counts when a period is settled."""
@@ -222,16 +233,3 @@ def parse_period(text: str) -> str:
     if len(text) != 7:
         raise JournalError("A period is a month. Write it as in 2026-10.")
     return text
-
-
-def period_before(period: str) -> str:
-    """Return the month before a month.
-
-    Example:
-        >>> period_before("2027-01")
-        '2026-12'
-    """
-    year, month = int(period[:4]), int(period[5:])
-    if period <= _FIRST:
-        return ""
-    return f"{year - (month == 1):04}-{(month - 2) % 12 + 1:02}"

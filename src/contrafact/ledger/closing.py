@@ -7,6 +7,7 @@ later count in the first period that is open.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -36,7 +37,13 @@ class Payment:
 def period_of(
     journal: Journal, period: str, *, tree: TreeMaker
 ) -> dict[str, PeriodSettlement]:
-    """Return the settlement of a period by currency, from one state of the journal."""
+    """Return the settlement of a period by currency, from one state of the journal.
+
+    It is of all that came since the closing before.
+
+    Raises:
+        StatementError: If the period was closed together with a later one.
+    """
     with journal.reading() as connection:
         return _settled(connection, period, tree)
 
@@ -45,6 +52,11 @@ def _settled(
     connection: Connection, period: str, tree: TreeMaker
 ) -> dict[str, PeriodSettlement]:
     book, pots = book_in(connection), pots_in(connection)
+    closed = book.closed_with(period)
+    if closed not in ("", period):
+        raise StatementError(
+            f"{period} was closed together with {closed}. Ask for {closed}."
+        )
     return settle_period(pots, book, plays_in(connection), period=period, tree=tree)
 
 
@@ -58,6 +70,7 @@ def close_period(
 
     Raises:
         JournalError: If there is nothing to close.
+        StatementError: If it was closed together with a later period.
     """
     with journal.writing() as connection:
         book = book_in(connection)
@@ -183,15 +196,29 @@ def require_sound(journal: Journal) -> int:
             query = sa.select(column, sa.func.sum(entry.amount)).group_by(column)
             for id_, amount in connection.execute(query):
                 sums[id_] += sign * int(amount)
-        pot = tables.pot.c
-        rows = connection.execute(sa.select(pot.id, pot.total, pot.output_id))
-        for id_, total, output in rows:
-            if sums.get(id_, 0) != total:
+        for what, stated, found in _totals(connection, sums):
+            if stated != found:
                 raise JournalError(
-                    f"A pot of {output} holds {total} and its entries sum to "
-                    f"{sums.get(id_, 0)}. Restore the journal from a backup."
+                    f"{what} holds {stated} and its entries sum to {found}. Restore "
+                    "the journal from a backup."
                 )
         if sum(sums.values()):
             raise JournalError("Entries do not balance. Restore it from a backup.")
         count = connection.execute(sa.select(sa.func.count()).select_from(tables.entry))
         return int(count.scalar() or 0)
+
+
+def _totals(
+    connection: Connection, sums: Mapping[int, int]
+) -> Iterator[tuple[str, int, int]]:
+    """Yield what pots say they hold, and what their entries sum to."""
+    pot, account = tables.pot.c, tables.account.c
+    flagged: dict[str, int] = defaultdict(int)
+    columns = (pot.id, pot.output_id, pot.currency, pot.total, pot.flagged)
+    for id_, output, currency, total, held in connection.execute(sa.select(*columns)):
+        flagged[f"flagged:{currency}"] += held
+        yield f"A pot of {output}", total, sums.get(id_, 0)
+    query = sa.select(account.id, account.name)
+    for id_, name in connection.execute(query):
+        if name in flagged:
+            yield name, flagged[name], sums.get(id_, 0)

@@ -1,8 +1,8 @@
 """One period settled: what was divided under one root, who is paid under another.
 
 A settlement is a pure function of the journal. It holds what is other than it
-was when the period before was settled; so a payee can check their own part
-without seeing that of others, and without plays of earlier periods.
+was at the closing before; so a payee can check their own part without seeing
+that of others, and without plays that were settled earlier.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from contrafact.core.errors import StatementError
 from contrafact.ledger._reading import PlayEntry, Pot
-from contrafact.ledger.book import Book, period_before
+from contrafact.ledger.book import Book
 from contrafact.ledger.money import Currency
 from contrafact.ledger.rates import SplitPlan, plan_to_json
 from contrafact.ledger.settlement import (
@@ -63,9 +63,9 @@ class PeriodSettlement:
 
     Attributes:
         header: What everybody may see; its digest is what gets published.
-        changes: What is other than when the period before was settled.
+        changes: What is other than at the closing before.
         now: The standing at its end.
-        was: The standing before; None in the first period.
+        was: The standing at the closing before; None if there was none.
         is_final: Whether the period is closed.
     """
 
@@ -107,6 +107,7 @@ class PeriodSettlement:
         return {
             "format": FORMAT,
             "period": self.period,
+            "after": self._book.closed_before(self.period),
             "currency": self.currency.code,
             "exponent": self.currency.exponent,
             "total": self.now.total,
@@ -239,7 +240,7 @@ def settle_period(
         period: A month, as in 2026-10.
         tree: Makes Merkle trees.
     """
-    periods = {"was": period_before(period), "now": period}
+    periods = {"was": book.closed_before(period), "now": period}
     pools = {s: gather(pots, book, as_of=p) if p else {} for s, p in periods.items()}
     standings = {state: standing_at(found, book) for state, found in pools.items()}
     changes = [

@@ -34,7 +34,8 @@ def statement_dsr(statement: Statement, names: Mapping[str, str]) -> bytes:
     the end of the period, so that the same statement is the same message.
     """
     fields = totals(statement)
-    first = date.fromisoformat(f"{statement.period}-01")
+    start = min((statement.period, *(line.period for line in statement.lines)))
+    first = date.fromisoformat(f"{start}-01")
     after = date.fromisoformat(f"{next_period(statement.period)}-01")
     summary_keys = ("currency", "amount_minor", "before_minor", "cumulative_minor")
     head = [
