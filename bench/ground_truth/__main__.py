@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import shutil
 import sys
 import time
@@ -73,25 +74,51 @@ def collect(folder: Path, plan: list[Run], target: Path) -> int:
 
 
 def write_manifest(bench: Bench, plan: list[Run], target: Path) -> None:
-    """Write what the truth was measured on, and keep its model."""
+    """Write what the truth is of, and keep its model; go on with one that is there.
+
+    The songs that are asked about are those of the model kept first. Another
+    processor's arithmetic trains models that are other ones, as another seed's
+    are, from the same recordings; which processors had a part is written down.
+    """
+    recordings = list(bench.data.recording_ids)
+    path = target / "manifest.json"
     facts: dict[str, Any] = {
         "command": "make ground-truth",
         "corpus": bench.workspace.root.name,
         "corpus_digest": bench.data.digest,
-        "recordings": list(bench.data.recording_ids),
-        "artists": [bench.artist[r] for r in bench.data.recording_ids],
-        "collections": [bench.collection[r] for r in bench.data.recording_ids],
+        "recordings": recordings,
+        "artists": [bench.artist[r] for r in recordings],
+        "collections": [bench.collection[r] for r in recordings],
         "model": bench.record.digest,
         "recipe": "quick",
         "n_draws": N_DRAWS,
         "n_strata": N_STRATA,
         "n_runs_planned": len(plan),
+        "processors": [],
         "versions": versions(),
     }
-    (target / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
+    if path.exists():
+        facts |= json.loads(path.read_text())
+    if facts["recordings"] != recordings:
+        raise SystemExit(
+            f"{path} is of other recordings than those rendered here. Move {target} "
+            "away to begin anew."
+        )
+    facts["processors"] = sorted({*facts["processors"], processor_name()})
+    path.write_text(json.dumps(facts, indent=1) + "\n")
     model = target / "model"
     if not model.exists():
         shutil.copytree(bench.record.directory, model)
+
+
+def processor_name() -> str:
+    """Return what the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
 
 
 def main() -> None:
