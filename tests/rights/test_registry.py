@@ -215,8 +215,15 @@ def test_a_withdrawal_beats_what_cannot_be_revoked(
         )
     )
     assert len(withdrawn) == len(Right) * len(Use)
-    before = registry.decisions([mine], use=USE, on=date(2026, 2, 28))[mine.id]
-    assert before.is_allowed
+
+    def is_allowed(use: Use, on: date) -> bool:
+        return registry.decisions([mine], use=use, on=on)[mine.id].is_allowed
+
+    # Training ends when it is declared, other uses on the effective day.
+    assert is_allowed(USE, date(2026, 1, 31))
+    assert not is_allowed(USE, date(2026, 2, 1))
+    assert is_allowed(Use.COMMERCIAL_OUTPUT, date(2026, 2, 28))
+    assert not is_allowed(Use.COMMERCIAL_OUTPUT, DAY)
     for use in Use:
         after = registry.decisions([mine], use=use, on=DAY)[mine.id]
         assert not after.is_allowed

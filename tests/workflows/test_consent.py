@@ -26,6 +26,8 @@ from contrafact.workflows.consent_views import (
     show_subject,
     summarise_registry,
 )
+from contrafact.workflows.declared import declared_reservations
+from contrafact.workflows.ingest import ingest as ingest_with_signals
 
 DAY = date(2026, 3, 1)
 HEAD = "right,isrc,iswc,title,use,allowed,grantor,territory"
@@ -219,3 +221,40 @@ def test_an_import_waits_for_nobody(workspace: Workspace) -> None:
     other = Workspace.open(workspace.root)
     with other.lock(), pytest.raises(WorkspaceLockedError):
         import_consents(workspace, [_table(workspace, *GOOD)])
+
+
+def test_what_files_declare_comes_in_with_them(tmp_path: Path) -> None:
+    """A declaration beside a file, and one for its place; what allows is no matter."""
+    folder = tmp_path / "site/music"
+    folder.mkdir(parents=True)
+    for number, wave in enumerate(np.random.default_rng(3).uniform(-1, 1, (3, 8_000))):
+        soundfile.write(folder / f"{number}.wav", wave, 8_000)
+    beside = {"iscc": "ISCC:KEC", "train-genai": "false"}
+    (folder / "0.wav.tdm.json").write_text(json.dumps(beside))
+    place = [{"location": "/music/1*", "tdm-reservation": 1}]
+    (tmp_path / "site/tdmrep.json").write_text(json.dumps(place))
+    (folder / "2.wav.tdm.json").write_text("{")
+    (tmp_path / "robots.txt").write_text("User-agent: *\nDisallow: /\n")
+    workspace = Workspace.init(tmp_path / "ws")
+    report = ingest_with_signals(workspace, [tmp_path / "site"])
+    assert report.n_reservations == 8
+    assert [p.source for p in report.problems if "JSON" in p.message] == [
+        str(folder / "2.wav.tdm.json")
+    ]
+    found = catalog_decisions(workspace, use=Use.TRAIN_GENERATIVE, on=DAY)
+    with workspace.catalog() as catalog:
+        reserved = {
+            Path(r.file).name for r in catalog.recordings() if found[r.id].consents
+        }
+    assert reserved == {"0.wav", "1.wav"}
+
+
+def test_credentials_in_a_file_are_looked_for(tmp_path: Path) -> None:
+    """What looks like them and is none is told, and harms nothing."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(8_000), 8_000)
+    with (tmp_path / "a.wav").open("ab") as file:
+        file.write(b"\0" * (1 << 20) + b"jumbc2pa")
+    found, problems = declared_reservations([tmp_path])
+    assert found == []
+    assert ["content credentials" in p.message for p in problems] == [True]
+    assert not problems[0].is_fatal

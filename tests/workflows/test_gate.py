@@ -127,6 +127,36 @@ def test_a_withdrawn_recording_does_not_come_back_as_another_file(
     assert {r.matches for r in report.refused} == {gone.id}
 
 
+def test_a_file_that_nobody_allowed_is_named_as_the_copy_it_is(
+    fresh: Path, tmp_path: Path
+) -> None:
+    """It is refused for want of a consent, and the refusal says what it sounds like."""
+    workspace, folder = Workspace.open(fresh), tmp_path / "back"
+    folder.mkdir()
+    gone, other = _recordings(workspace)[:2]
+    for name, recording in (("copy.mp3", gone), ("other.mp3", other)):
+        samples, rate = soundfile.read(workspace.audio_path(recording))
+        soundfile.write(folder / name, samples, rate)
+    _withdraw(workspace, gone, effective=date(2026, 1, 1))
+    report = check_folder(workspace, folder, TODAY)
+    assert _why(report) == {"copy.mp3": "consent", "other.mp3": "consent"}
+    assert [r.matches for r in report.refused] == [gone.id, None]
+
+
+def test_what_a_place_reserves_counts_without_being_imported(
+    fresh: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """A robots.txt above allowed files refuses those that it names."""
+    folder = tmp_path / "site"
+    shutil.copytree(corpus, folder / "music")
+    (folder / "robots.txt").write_text("User-agent: *\nDisallow: /music/a*\n")
+    (folder / "music/metadata.csv").unlink()
+    report = check_folder(Workspace.open(fresh), folder, TODAY)
+    named = {p.name for p in (folder / "music").glob("a*.flac")}
+    assert named
+    assert _why(report) == dict.fromkeys(named, "consent")
+
+
 def test_it_is_known_by_its_sound_even_without_its_file(
     fresh: Path, tmp_path: Path
 ) -> None:
@@ -161,13 +191,15 @@ def test_a_folder_without_audio_does_not_pass(fresh: Path, tmp_path: Path) -> No
         check_folder(Workspace.open(fresh), tmp_path / "empty", TODAY)
 
 
-def test_training_is_refused_from_the_effective_day_on(fresh: Path) -> None:
-    """Before it everything is admitted; from it on one line says what to do."""
+def test_training_is_refused_from_the_day_it_was_declared(fresh: Path) -> None:
+    """One line says what to do; other uses go on until the effective day."""
     workspace = Workspace.open(fresh)
     gone = _recordings(workspace)[0]
-    _withdraw(workspace, gone, effective=date(2999, 1, 1))
     assert len(admit(workspace).recordings) == 24
-    _withdraw(workspace, gone, effective=date(2026, 1, 1))
+    _withdraw(workspace, gone, effective=date(2999, 1, 1))
+    output = replace(TODAY, use=Use.COMMERCIAL_OUTPUT)
+    assert check_catalog(workspace, output).is_passed
+    assert not check_catalog(workspace, replace(output, on=date(2999, 1, 1))).is_passed
     with pytest.raises(ConsentMissingError, match=r"1 of 24 .*--unlicensed-research"):
         admit(workspace)
     left = admit(workspace, licensed_only=True)

@@ -15,6 +15,7 @@ from contrafact.core.config import keys_dir_from_environment
 from contrafact.core.errors import (
     ConfigError,
     ConsentMissingError,
+    LogDamagedError,
     ProofError,
     ReleaseError,
     SigningKeyError,
@@ -157,13 +158,32 @@ def test_what_does_not_hold_it_stays_clean(workspace: Workspace) -> None:
     assert find_release(workspace, clean.id).withdrawn == ()
 
 
-def test_a_withdrawal_to_come_is_pending(workspace: Workspace, work: str) -> None:
-    """Until its day a release is clean, and training goes on."""
+def test_a_withdrawal_to_come_contaminates_at_once(
+    workspace: Workspace, work: str
+) -> None:
+    """Its day is for serving; no new model is trained with it until then."""
     release = create_release(workspace, "tiny")
     report = _take_back(workspace, work, effective=TODAY + timedelta(days=30))
     found = find_release(workspace, release.id)
-    assert (found.status, found.pending) == ("clean", (report.record.id,))
-    train(workspace, recipe="tiny")
+    assert (found.status, found.pending) == ("contaminated", (report.record.id,))
+    with pytest.raises(ConsentMissingError, match="withdrawal"):
+        train(workspace, recipe="tiny", name="more")
+
+
+def test_a_damaged_log_keeps_nobody_from_withdrawing(
+    workspace: Workspace, work: str
+) -> None:
+    """It is in force, the error says so, and the next call enters it."""
+    release = create_release(workspace, "tiny")
+    checkpoint = workspace.root / "audit/checkpoint"
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole.replace(b"\n1\n", b"\n9\n"))
+    with pytest.raises(LogDamagedError, match="is in force, but not entered"):
+        _take_back(workspace, work)
+    assert find_release(workspace, release.id).status == "contaminated"
+    checkpoint.write_bytes(whole)
+    again = _take_back(workspace, work)
+    assert list_entries(workspace)[again.entry].entry["kind"] == "withdrawal"
 
 
 def test_withdrawing_again_changes_nothing(workspace: Workspace, work: str) -> None:

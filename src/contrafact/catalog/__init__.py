@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contrafact.catalog._walk import Found, find_audio
 from contrafact.catalog.atomic import (
     atomic_path,
     canonical_json,
@@ -37,6 +38,7 @@ __all__ = [
     "Catalog",
     "Entry",
     "FileStore",
+    "Found",
     "IngestReport",
     "MetadataRow",
     "MetadataTable",
@@ -50,6 +52,7 @@ __all__ = [
     "digest_file",
     "encode_audio",
     "examine",
+    "find_audio",
     "ingest",
     "probe_audio",
     "read_audio",

@@ -45,12 +45,14 @@ class IngestReport:
         unchanged: Recordings that were in the catalog as they are now.
         problems: Everything that was wrong, in the order of the files.
         n_consents: Consents taken from tables beside the audio.
+        n_reservations: Reservations taken from what the files declare.
     """
 
     taken: tuple[RecordingId, ...] = ()
     unchanged: tuple[RecordingId, ...] = ()
     problems: tuple[Problem, ...] = ()
     n_consents: int = 0
+    n_reservations: int = 0
 
     @property
     def is_success(self) -> bool:

@@ -60,7 +60,7 @@ def ingest(
     with show_progress(as_json=as_json) as progress:
         report = run(opened, paths, metadata=metadata, strict=strict, progress=progress)
     if as_json:
-        names = ("taken", "unchanged", "problems", "n_consents")
+        names = ("taken", "unchanged", "problems", "n_consents", "n_reservations")
         print_json({name: getattr(report, name) for name in names})
     else:
         _print(report, workspace)
@@ -81,4 +81,8 @@ def _print(report: IngestReport, workspace: Path | None) -> None:
         )
         if report.n_consents:
             print_lines(f"{report.n_consents} consent(s) taken from consents.csv.")
+        if report.n_reservations:
+            print_lines(
+                f"{report.n_reservations} reservation(s) that the files declare."
+            )
         print_next("train", workspace=workspace)

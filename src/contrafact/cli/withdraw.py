@@ -42,7 +42,8 @@ def withdraw(
             "--effective",
             metavar="DATE",
             show_default=False,
-            help="First day of its force, as 2026-01-31, or today.",
+            help="Day as 2026-01-31, or today. New training ends at once, other "
+            "uses on that day.",
         ),
     ],
     *,

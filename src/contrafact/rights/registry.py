@@ -201,6 +201,7 @@ class ConsentRegistry:
         on: date,
         territory: Territory = WORLDWIDE,
         works: Iterable[Work] = (),
+        also: Sequence[Consent] = (),
         progress: Progress | None = None,
     ) -> dict[RecordingId, Decision]:
         """Decide for many recordings at once.
@@ -214,6 +215,7 @@ class ConsentRegistry:
             on: The day of the use.
             territory: Where; yes means in all of it.
             works: Of the catalog; they tell by what titles works are known.
+            also: What counts beside what is on record.
             progress: Called with (recordings done, recordings in all).
 
         Returns:
@@ -222,6 +224,13 @@ class ConsentRegistry:
         finder = Finder(recordings, works)
         by_key = self._by_key(finder.keys, use=use)
         places = self._places(use=use)
+        for consent in also:
+            if consent.subject_kind is SubjectKind.LOCATION:
+                places.append(consent)
+            else:
+                by_key[subject_key(consent.subject_kind, consent.subject_id)].append(
+                    consent
+                )
         decisions = {}
         for number, recording in enumerate(recordings, start=1):
             about = finder.about(recording, by_key, places)

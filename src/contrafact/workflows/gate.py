@@ -20,6 +20,7 @@ from contrafact.core.entities import Problem, Recording, Work
 from contrafact.core.errors import AudioError, CatalogError
 from contrafact.rights import WORLDWIDE, Consent, Decision, Territory, Use
 from contrafact.workflows.consent import open_registry, read_catalog
+from contrafact.workflows.declared import declared_reservations
 from contrafact.workflows.progress import Progress, silent, stage_progress
 from contrafact.workflows.signatures import signature_of, signature_of_file
 
@@ -120,7 +121,8 @@ def check_folder(
     """Ask the gate about every audio file below a folder; nothing is taken in.
 
     A `metadata.csv` in it, or in a folder below, says what its files are, as
-    for ingest; of files that the catalog knows, the catalog says it.
+    for ingest; of files that the catalog knows, the catalog says it. What the
+    files and the places they lie in reserve counts, on record or not.
 
     Args:
         workspace: Where the catalog and the registry are.
@@ -151,14 +153,17 @@ def check_folder(
         for e in entries
     ]
     named = {w.id: w for w in [*(e.work for e in entries if e.work), *works]}
-    judge = _Judge(workspace, question, matcher or SpectralMatcher(), progress)
+    declared, odd = declared_reservations([folder], skip=workspace.root)
+    judge = _Judge(
+        workspace, question, matcher or SpectralMatcher(), progress, declared
+    )
     report = judge.report(asked, known=known, works=list(named.values()))
     refused = sorted([*report.refused, *unreadable], key=lambda r: r.file)
     return replace(
         report,
         n_files=len(asked) + len(unreadable),
         refused=tuple(refused),
-        notes=tuple(p for p in problems if not p.is_fatal),
+        notes=(*(p for p in problems if not p.is_fatal), *odd),
     )
 
 
@@ -190,8 +195,10 @@ class _Judge:
         question: Question,
         matcher: AudioMatcher,
         progress: Progress,
+        declared: Sequence[Consent] = (),
     ) -> None:
         self._workspace, self._question = workspace, question
+        self._declared = declared
         self._matcher, self._progress = matcher, progress
 
     def report(
@@ -204,9 +211,11 @@ class _Judge:
         decisions = self._decisions([*known, *asked], works)
         barred = self._barred(known, decisions)
         refused, consents = [], dict[tuple[str, str], str]()
+        registered = {r.id for r in known}
         for number, recording in enumerate(asked, start=1):
             decision = decisions[recording.id]
-            found = _unallowed(recording, decision) or self._heard(recording, barred)
+            is_new = recording.id not in registered
+            found = self._refusal(recording, decision, barred, is_new=is_new)
             if found is None:
                 ids = _consent_ids(decision.consents)
                 consents |= {(str(recording.id), k): v for k, v in ids.items()}
@@ -233,6 +242,7 @@ class _Judge:
                 on=q.on,
                 territory=q.territory,
                 works=works,
+                also=self._declared,
                 progress=lambda done, total: self._progress("deciding", done, total),
             )
         return {str(id_): decision for id_, decision in found.items()}
@@ -248,6 +258,30 @@ class _Judge:
         ]
         pairs = ((r, signature_of(self._workspace, r, self._matcher)) for r in reserved)
         return [(r, signature) for r, signature in pairs if signature is not None]
+
+    def _refusal(
+        self,
+        recording: Recording,
+        decision: Decision,
+        barred: Sequence[tuple[Recording, Signature]],
+        *,
+        is_new: bool,
+    ) -> Refusal | None:
+        unallowed = _unallowed(recording, decision)
+        if unallowed is None:
+            return self._heard(recording, barred)
+        if not is_new:
+            return unallowed
+        # Of a file that the catalog does not know, say too what it is a copy of.
+        heard = self._heard(recording, barred)
+        if heard is None or heard.matches is None:
+            return unallowed
+        return replace(
+            unallowed,
+            reason=f"{unallowed.reason}; {heard.reason}",
+            matches=heard.matches,
+            similarity=heard.similarity,
+        )
 
     def _heard(
         self, recording: Recording, barred: Sequence[tuple[Recording, Signature]]

@@ -10,6 +10,7 @@ from contrafact.catalog import IngestReport, Workspace
 from contrafact.catalog import ingest as take_in
 from contrafact.rights.corpora import CONSENTS_NAME
 from contrafact.workflows.consent import import_consents
+from contrafact.workflows.declared import register_declared
 from contrafact.workflows.progress import Progress, silent, stage_progress
 
 __all__ = ["IngestReport", "ingest"]
@@ -27,7 +28,8 @@ def ingest(
 
     Run it again after it was interrupted, or when files have come: what is in
     the catalog already is not read again. A table `consents.csv` that lies in a
-    folder that is named, or beside the metadata, is imported too.
+    folder that is named, or beside the metadata, is imported too, and so is
+    what the files and the places they lie in reserve.
 
     Args:
         workspace: Where to; it is locked meanwhile.
@@ -44,6 +46,8 @@ def ingest(
         WorkspaceLockedError: If another process holds the workspace.
         StorageError: If the disk is full or not writable.
     """
+    # First, so that a run that is killed never leaves a file without them.
+    n_reserved, odd = register_declared(workspace, paths)
     report = take_in(
         workspace,
         paths,
@@ -51,6 +55,8 @@ def ingest(
         strict=strict,
         progress=stage_progress(progress, "reading audio"),
     )
+    problems = (*report.problems, *odd)
+    report = replace(report, problems=problems, n_reservations=n_reserved)
     if strict and not report.is_success:
         return report
     beside = [] if metadata is None else [Path(metadata).parent]

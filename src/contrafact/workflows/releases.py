@@ -64,8 +64,9 @@ class ReleaseRecord:
         id: `V-` and 12 hexadecimal digits, from what it binds.
         model: Name of the model; `model_digest` is that of its weights.
         status: Whether anything it was made from is withdrawn by now.
-        withdrawn: Ids of the withdrawals that contaminate it.
-        pending: Ids of those that will, from their effective day on.
+        withdrawn: Ids of the withdrawals that contaminate it, from the moment
+            they are declared.
+        pending: Ids of those among them whose effective day is yet to come.
         corpus: The header of the manifest: roots and counts.
         read_log: What the loader's log says: head, steps, files read.
         parent: The release whose weights it was made from; None if from none.
@@ -306,11 +307,11 @@ def _read(path: Path, held: Mapping[str, list[tuple[str, bool]]]) -> ReleaseReco
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         about = held.get(plain["id"], [])
-        begun = tuple(sorted(id_ for id_, is_begun in about if is_begun))
+        withdrawn = tuple(sorted(id_ for id_, _ in about))
         return ReleaseRecord(
             **{k: v for k, v in plain.items() if k != "status"},
-            status="contaminated" if begun else "clean",
-            withdrawn=begun,
+            status="contaminated" if withdrawn else "clean",
+            withdrawn=withdrawn,
             pending=tuple(sorted(id_ for id_, is_begun in about if not is_begun)),
             directory=path.parent,
         )

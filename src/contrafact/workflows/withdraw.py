@@ -10,7 +10,12 @@ from datetime import date
 from contrafact.catalog import Workspace
 from contrafact.catalog.recognition import AudioMatcher, SpectralMatcher
 from contrafact.core.entities import Recording
-from contrafact.core.errors import AudioError, ConfigError, UnknownEntityError
+from contrafact.core.errors import (
+    AudioError,
+    ConfigError,
+    LogDamagedError,
+    UnknownEntityError,
+)
 from contrafact.rights import SubjectKind, Withdrawal
 from contrafact.workflows.audit import append_entries, workspace_signer
 from contrafact.workflows.consent import open_registry, read_catalog
@@ -82,14 +87,17 @@ def withdraw(
         workspace: Where the catalog, the registry and the log are.
         subject: Id, ISWC or title of a work, or id or ISRC of a recording.
         reason: Why; the log only commits to it.
-        effective: First day of its force.
+        effective: First day on which other uses end, and on which the policy
+            `block-from-date` blocks. New training is refused from the moment
+            the withdrawal is declared, and what holds it is contaminated.
         policy: What may be done meanwhile with models that hold it.
         grantor: Who withdraws; the log only commits to it.
         matcher: Recognises its sound later; the spectral one if None.
 
     Raises:
         ConfigError: If there is no reason.
-        LogDamagedError: If the log is damaged.
+        LogDamagedError: If the log is damaged. The withdrawal is in force all
+            the same; the next call with the same enters it.
         SigningKeyError: If there is no key to sign the entry with.
         UnknownEntityError: If there is no such work or recording.
         WorkspaceLockedError: If another process holds the workspace.
@@ -107,9 +115,9 @@ def withdraw(
         parts = _parts(workspace, record)
         elapsed = time.perf_counter() - started
         _reserve(workspace, record, grantor)
+        unheard = _remember(workspace, recordings, matcher or SpectralMatcher())
         if record.entry is None:
             record = _enter(workspace, record, parts, grantor)
-        unheard = _remember(workspace, recordings, matcher or SpectralMatcher())
     return WithdrawalReport(
         record=record,
         contaminated=tuple(parts),
@@ -204,7 +212,14 @@ def _enter(
         ("contamination", {"withdrawal": record.id, "contaminated": piece}, None)
         for piece in pieces
     ]
-    done = append_entries(workspace, [("withdrawal", body, private), *spread])
+    try:
+        done = append_entries(workspace, [("withdrawal", body, private), *spread])
+    except LogDamagedError as error:
+        # A damaged log must not keep anybody from withdrawing.
+        raise LogDamagedError(
+            f"{error} The withdrawal {record.id} is in force, but not entered in the "
+            "log: withdraw the same again once the log is whole."
+        ) from error
     entered = replace(record, entry=done[0].index)
     keep_record(all_stores(workspace), entered)
     return entered

@@ -46,7 +46,7 @@ class WithdrawalRecord:
         recordings: Ids of the recordings that are withdrawn with it.
         digests: SHA-256 of their files.
         reason: For people; the log only commits to it.
-        effective: First day of its force.
+        effective: Its day; see `withdraw` for what begins before.
         declared: The day it was declared.
         entry: Number of the log entry; None until it is entered.
     """

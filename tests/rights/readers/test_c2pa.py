@@ -212,6 +212,24 @@ def test_damage_voids_permissions_and_keeps_reservations(
     assert "invalid" in note.message
 
 
+def test_what_was_reserved_before_stays_reserved(
+    sign: Sign, read: Read, chain: Chain, trust: Path
+) -> None:
+    """Whoever signs a file anew, saying nothing on training, lifts nothing."""
+    path = sign({"cawg.data_mining": "notAllowed", "cawg.ai_training": "allowed"})
+    manifest = {"claim_generator_info": [{"name": "test", "version": "1"}]}
+    builder, signed = c2pa.Builder(manifest), io.BytesIO()
+    builder.set_intent(c2pa.C2paBuilderIntent.EDIT)  # with the parent
+    before = io.BytesIO(path.read_bytes())
+    builder.sign(chain.signer, FORMATS["wav"], before, signed)
+    path.write_bytes(signed.getvalue())
+    records, problems = read(path, trust=trust)
+    assert problems == []
+    assert {(c.use, c.is_allowed) for c in records} == {
+        (Use.TEXT_AND_DATA_MINING, False)
+    }
+
+
 def test_unknown_entries_are_told(sign: Sign, read: Read) -> None:
     """Unknown names are left out; unknown values are reserved."""
     records, notes = read(

@@ -272,3 +272,11 @@ def test_a_large_table_is_read_in_little_memory(table: Callable[..., Path]) -> N
     assert done.stdout.split() == [str(n_rows * 9 // 10), str(n_rows // 10)], (
         done.stderr
     )
+
+
+def test_a_header_that_cannot_be_read_ends_it(tmp_path: Path, read: Read) -> None:
+    """One line about the file, not one for each row of what is no table."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"right,us\xe9\nmaster,x\nmaster,y\n")
+    with pytest.raises(RightsFileError, match=r"t\.csv:1: not UTF-8"):
+        read(path)

@@ -59,8 +59,10 @@ def document_of(
     rule: str,
     sections: Iterable[Section],
     caveat: str,
+    subject: str | None = None,
 ) -> Document:
-    """Return a document about the day of the facts."""
+    """Return a document about the day of the facts, or about one subject."""
+    named = "" if subject is None else f" {subject}"
     return Document(
         kind=kind,
         title=title,
@@ -68,7 +70,7 @@ def document_of(
         on=facts.on,
         sections=tuple(sections),
         caveat=caveat,
-        command=f"contrafact report {kind} --on {facts.on}",
+        command=f"contrafact report {kind}{named} --on {facts.on}",
     )
 
 

@@ -59,6 +59,7 @@ def per_work_notice(facts: Facts, *, subject: str | None = None) -> Document:
         rule="As in H.R. 7209 (TRAIN Act) and S. 3813 (CLEAR Act); bills, not law",
         sections=[Section(title="From", lines=_sender(facts)), *sections],
         caveat=_CAVEAT,
+        subject=subject,
     )
     return document
 

@@ -71,6 +71,7 @@ def _text(file: BinaryIO) -> TextIOWrapper:
 
 def _csv(path: Path, lines: _Lines, problems: ProblemLog) -> Iterator[Line]:
     reader = csv.reader(lines, delimiter=_separator(path, lines), strict=True)
+    is_head = True
     while True:
         number = reader.line_num + 1
         try:
@@ -86,7 +87,11 @@ def _csv(path: Path, lines: _Lines, problems: ProblemLog) -> Iterator[Line]:
             continue
         fault = _fault(cells)
         if fault is None:
+            is_head = False
             yield number, cells
+        elif is_head:
+            # Without its columns no row of a table means anything.
+            raise RightsFileError(f"{path}:{number}: {fault}")
         else:
             problems.bad(f"{path}:{number}", fault)
 

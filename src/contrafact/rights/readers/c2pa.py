@@ -5,6 +5,9 @@ Reads `cawg.training-mining` (CAWG 1.0 and 1.1) and its forerunner
 both rights, whoever signed and however well: a doubtful reservation is one.
 What is allowed counts for the master only, and only if the signature leads to
 a certificate that the user trusts; anybody can sign a file.
+
+Signing a file again keeps what was said before as the parent of the new
+credentials. What a parent reserved stays reserved; what it allowed does not count.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ ENTRIES = {
 _LABELS = ("cawg.training-mining", "c2pa.training-mining")
 _VALUES = ("allowed", "notAllowed", "constrained")
 _TRUSTED = "Trusted"
+_OLDER = "superseded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +63,41 @@ def read_c2pa(
         RightsFileError: If the file cannot be read, or has no credentials.
     """
     store = _store(path, trust)
-    manifest = store["manifests"][store["active_manifest"]]
-    signed = _signed(manifest, str(store.get("validation_state", "Invalid")))
+    state = str(store.get("validation_state", "Invalid"))
     found = False
-    for assertion in manifest.get("assertions", ()):
-        if str(assertion.get("label", "")).split("__")[0] in _LABELS:
+    for number, manifest in enumerate(_history(store)):
+        signed = _signed(manifest, state if number == 0 else _OLDER)
+        for entries in _said(manifest):
             found = True
-            data = assertion.get("data")
-            entries = data.get("entries") if isinstance(data, dict) else None
             yield from _consents(
-                entries if isinstance(entries, dict) else {},
-                signed,
-                path=path,
-                digest=digest,
-                problems=problems,
+                entries, signed, path=path, digest=digest, problems=problems
             )
     if not found:
         problems.note(str(path), "its content credentials say nothing on training.")
+
+
+def _history(store: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the manifest that counts, then its parent, and so on."""
+    manifests, seen = store["manifests"], set[str]()
+    label: str | None = store["active_manifest"]
+    while label is not None and label in manifests and label not in seen:
+        seen.add(label)
+        yield manifests[label]
+        parents = (
+            i.get("active_manifest")
+            for i in manifests[label].get("ingredients", ())
+            if i.get("relationship") == "parentOf"
+        )
+        label = next(parents, None)
+
+
+def _said(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of each assertion on training."""
+    for assertion in manifest.get("assertions", ()):
+        if str(assertion.get("label", "")).split("__")[0] in _LABELS:
+            data = assertion.get("data")
+            entries = data.get("entries") if isinstance(data, dict) else None
+            yield entries if isinstance(entries, dict) else {}
 
 
 def _store(path: Path, trust: Path | None) -> dict[str, Any]:
@@ -147,6 +169,8 @@ def _consents(
         if value not in _VALUES:
             text = f"'{name}' is '{value}', which is not known; taken as reserved."
             problems.note(str(path), text)
+        if value == "allowed" and signed.state == _OLDER:
+            continue
         if value == "allowed" and signed.state != _TRUSTED:
             text = (
                 f"'{name}' is allowed by '{signed.name}', whose signature is "
