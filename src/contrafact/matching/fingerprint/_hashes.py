@@ -1,0 +1,184 @@
+"""Peaks of the map of notes, and hashes of four of them that survive.
+
+A hash holds the intervals of four peaks in semitones and the proportions of the
+times between them: neither a shift of pitch nor a change of tempo alters it. The
+index keeps few hashes, of the strongest peaks; a query tries many, so that it
+need not find the same peaks strongest.
+
+References:
+    Wang, "An industrial-strength audio search algorithm", ISMIR 2003.
+    Six and Leman, "Panako: a scalable acoustic fingerprinting system handling
+    time-scale and pitch modification", ISMIR 2014.
+    Sonnleitner and Widmer, "Robust quad-based audio fingerprinting", IEEE/ACM
+    Transactions on Audio, Speech and Language Processing, 2016.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+
+from contrafact.matching.fingerprint._spectrum import (
+    FRAMES_PER_S,
+    PER_SEMITONE,
+    Map,
+)
+
+__all__ = ["Hashes", "Peaks", "find_peaks", "kept_hashes", "query_hashes"]
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+KEPT_PER_S, ASKED_PER_S = 12, 24
+_NEAR_BINS, _NEAR_FRAMES = 6, 4
+_LEAST = 0.5
+_WINDOWS_S = ((0.15, 0.5), (0.5, 0.9), (0.9, 1.4))
+_SLOWEST, _FASTEST = 0.74, 1.28
+_WIDEST = 18  # semitones
+_KEPT_COMBOS = ((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0))
+_PER_WINDOW = 5
+_RATIO_STEPS = 16
+_PITCH_SLACK, _RATIO_SLACK = 0.2, 0.35  # of a step
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """Where the map is highest around, in order of time.
+
+    Attributes:
+        time: In frames, with fractions, `(n,)`.
+        pitch: In bins, with fractions.
+        height: Of the map.
+    """
+
+    time: Floats
+    pitch: Floats
+    height: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """Hashes with what is needed to align two of them.
+
+    Attributes:
+        key: `(n,)`, uint32.
+        time: Of the first peak, in frames.
+        pitch: Of the first peak, in bins.
+        span: From the first peak to the last, in frames.
+    """
+
+    key: NDArray[np.uint32]
+    time: Floats
+    pitch: Floats
+    span: Floats
+
+
+def find_peaks(notes: Map, per_s: int) -> Peaks:
+    """Return the highest peaks of a map, at most `per_s` in each second."""
+    if len(notes) == 0:
+        none = np.zeros(0, np.float32)
+        return Peaks(none, none, none)
+    wide = maximum_filter1d(notes, 2 * _NEAR_BINS + 1, axis=1)
+    is_peak = (notes == maximum_filter1d(wide, 2 * _NEAR_FRAMES + 1, axis=0)) & (
+        notes > _LEAST
+    )
+    is_peak[:, [0, -1]] = False
+    time, pitch = np.nonzero(is_peak)
+    height = notes[time, pitch]
+    second = (time / FRAMES_PER_S).astype(np.int64)
+    order = np.lexsort((-height, second))
+    rank = np.arange(len(order)) - np.searchsorted(second[order], second[order])
+    kept = np.sort(order[rank < per_s])
+    time, pitch, height = time[kept], pitch[kept], height[kept]
+    padded = np.pad(notes, ((1, 1), (0, 0)), mode="edge")
+    return Peaks(
+        time + _offset(padded[time, pitch], height, padded[time + 2, pitch]),
+        pitch + _offset(notes[time, pitch - 1], height, notes[time, pitch + 1]),
+        height,
+    )
+
+
+def _offset(before: Floats, at: Floats, after: Floats) -> Floats:
+    """Return where the parabola through three heights is highest, -0.5 to 0.5."""
+    bend = 2 * at - before - after
+    shift = 0.5 * (after - before) / np.maximum(bend, 1e-6)
+    return np.asarray(np.clip(shift, -0.5, 0.5), np.float32)
+
+
+def kept_hashes(peaks: Peaks) -> Hashes:
+    """Return the hashes that an index keeps, about 48 a second."""
+    chosen = [_strongest(peaks, low, high, 2) for low, high in _WINDOWS_S]
+    quads = _quads(chosen, _KEPT_COMBOS)
+    values = _values(peaks, quads)
+    return _hashes(peaks, quads, [np.rint(v).astype(np.int64) for v in values])
+
+
+def query_hashes(peaks: Peaks) -> Hashes:
+    """Return all hashes that a query tries, neighbours of uncertain ones too."""
+    chosen = [
+        _strongest(peaks, low / _FASTEST, high / _SLOWEST, _PER_WINDOW)
+        for low, high in _WINDOWS_S
+    ]
+    quads = _quads(chosen, itertools.product(range(_PER_WINDOW), repeat=3))
+    values = _values(peaks, quads)
+    slacks = [_PITCH_SLACK] * 3 + [_RATIO_SLACK] * 2
+    index = np.arange(len(quads))
+    digits: list[Ints] = []
+    for value, slack in zip(values, slacks, strict=True):
+        low = np.rint(value[index] - slack).astype(np.int64)
+        high = np.rint(value[index] + slack).astype(np.int64)
+        again = np.flatnonzero(low != high)
+        digits = [np.concatenate([d, d[again]]) for d in digits]
+        digits.append(np.concatenate([low, high[again]]))
+        index = np.concatenate([index, index[again]])
+    return _hashes(peaks, quads[index], digits)
+
+
+def _strongest(peaks: Peaks, low_s: float, high_s: float, n: int) -> Ints:
+    """Return the `n` strongest peaks some time after each, -1 where fewer are."""
+    first = np.searchsorted(peaks.time, peaks.time + low_s * FRAMES_PER_S)
+    last = np.searchsorted(peaks.time, peaks.time + high_s * FRAMES_PER_S)
+    width = max(n, int((last - first).max(initial=0)))
+    index = first[:, None] + np.arange(width)
+    is_in = index < last[:, None]
+    index = np.minimum(index, max(len(peaks.time) - 1, 0))
+    interval = np.abs(peaks.pitch[index] - peaks.pitch[:, None])
+    is_in &= interval < (_WIDEST + 0.4) * PER_SEMITONE
+    height = np.where(is_in, peaks.height[index], -np.inf)
+    best = np.argsort(-height, axis=1, kind="stable")[:, :n]
+    rows = np.arange(len(index))[:, None]
+    return np.where(height[rows, best] > -np.inf, index[rows, best], -1)
+
+
+def _quads(chosen: list[Ints], combos: object) -> Ints:
+    table = np.array(list(combos), np.int64)  # type: ignore[call-overload]
+    n = len(chosen[0])
+    quads = np.empty((n, len(table), 4), np.int64)
+    quads[..., 0] = np.arange(n)[:, None]
+    for i in range(3):
+        quads[..., i + 1] = chosen[i][:, table[:, i]]
+    flat = quads.reshape(-1, 4)
+    return flat[(flat >= 0).all(1)]
+
+
+def _values(peaks: Peaks, quads: Ints) -> list[Floats]:
+    """Return three intervals in semitones and two proportions, in steps."""
+    pitch, time = peaks.pitch[quads], peaks.time[quads]
+    span = time[:, 3] - time[:, 0]
+    intervals = [(pitch[:, i] - pitch[:, 0]) / PER_SEMITONE for i in (1, 2, 3)]
+    parts = [_RATIO_STEPS * (time[:, i] - time[:, 0]) / span for i in (1, 2)]
+    return [*intervals, *parts]
+
+
+def _hashes(peaks: Peaks, quads: Ints, digits: list[Ints]) -> Hashes:
+    key = np.zeros(len(quads), np.int64)
+    for digit in digits[:3]:
+        key = key * 40 + np.clip(digit + 19, 0, 39)
+    for digit in digits[3:]:
+        key = key * (_RATIO_STEPS + 1) + np.clip(digit, 0, _RATIO_STEPS)
+    time, pitch = peaks.time[quads], peaks.pitch[quads[:, 0]]
+    return Hashes(key.astype(np.uint32), time[:, 0], pitch, time[:, 3] - time[:, 0])

@@ -1,0 +1,275 @@
+"""One immutable piece of an index on disk: hashes in order, and notes to compare.
+
+A segment is written once, whole, as one file of arrays one after the other
+behind a header that says where each is; it is only ever memory-mapped. Deleting
+is not known here: the manifest lists what counts no more.
+
+Layout: 8 bytes of magic, 8 of header length, the header as JSON, padding to 64
+bytes, the arrays, each padded to 64 bytes. The header holds the CRC-32 of the
+small arrays and the size of the file, so that damage is found at opening.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.catalog.atomic import atomic_path
+from contrafact.core.errors import MatchIndexError
+
+__all__ = ["VERSION", "Segment", "merge_segments", "write_segment"]
+
+VERSION = 1
+_MAGIC = b"cfprint\n"
+_ALIGN = 64
+PLACES_PER_FRAME = 2
+"""What times of hashes are counted in."""
+FRAMES_PER_ROW = 2
+"""Of the map, in one row of the notes that are kept."""
+KEY_RANGE = 1 << 26
+_RANGE = 1 << 22  # postings merged at a time
+_CHECKED = ("starts", "ends")
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "key": np.dtype("<u4"),
+    "place": np.dtype("<u4"),
+    "pitch": np.dtype("u1"),
+    "span": np.dtype("u1"),
+    "starts": np.dtype("<u4"),
+    "ends": np.dtype("<u4"),
+    "notes": np.dtype("u1"),
+}
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A segment, opened.
+
+    Attributes:
+        key: Hashes in ascending order, `(n,)`.
+        place: Where each begins, in `PLACES_PER_FRAME` from the segment's begin.
+        pitch: Of its first peak, in bins.
+        span: From its first peak to its last, in the same unit as `place`.
+        starts: First frame of each recording, ascending, `(n_recordings,)`.
+        ends: The frame after the last of each.
+        notes: Packed rows of notes, `(n_rows, n_bytes)`.
+        recording_ids: In order of `starts`.
+    """
+
+    name: str
+    key: NDArray[np.uint32]
+    place: NDArray[np.uint32]
+    pitch: NDArray[np.uint8]
+    span: NDArray[np.uint8]
+    starts: NDArray[np.uint32]
+    ends: NDArray[np.uint32]
+    notes: NDArray[np.uint8]
+    recording_ids: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> Segment:
+        """Map a segment into memory.
+
+        Raises:
+            MatchIndexError: If it is missing, damaged, or of another version.
+        """
+        try:
+            header, begin = _read_header(path)
+            arrays = {
+                name: _mapped(path, begin, header["arrays"][name], dtype)
+                for name, dtype in _DTYPES.items()
+            }
+            ids = tuple(str(one) for one in header["recording_ids"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, error) from error
+        for name in _CHECKED:
+            if zlib.crc32(arrays[name].tobytes()) != header["crc32"].get(name):
+                raise _damaged(path, ValueError(f"'{name}' was altered"))
+        if not len(ids) == len(arrays["starts"]) == len(arrays["ends"]):
+            raise _damaged(path, ValueError("its lists differ in length"))
+        return cls(name=path.name, recording_ids=ids, **arrays)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames from its begin to its end."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+
+def _damaged(path: Path, error: Exception) -> MatchIndexError:
+    return MatchIndexError(
+        f"{path} is no whole segment of a fingerprint index of version {VERSION}: "
+        f"{error}. Build the index again."
+    )
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    with path.open("rb") as file:
+        if file.read(8) != _MAGIC:
+            raise ValueError("it begins with other bytes")
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            raise ValueError("it is cut off")
+        header = json.loads(file.read(length))
+    if not isinstance(header, dict) or header["version"] != VERSION:
+        raise ValueError("it is of another version")
+    begin = _padded(16 + length)
+    if path.stat().st_size != begin + header["n_bytes"]:
+        raise ValueError("it is cut off")
+    return header, begin
+
+
+def _mapped(
+    path: Path, begin: int, entry: Mapping[str, Any], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    shape = tuple(int(n) for n in entry["shape"])
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    offset = begin + int(entry["offset"])
+    return np.memmap(path, dtype, "r", offset=offset, shape=shape).view(np.ndarray)
+
+
+def _padded(n: int) -> int:
+    return -(-n // _ALIGN) * _ALIGN
+
+
+def write_segment(path: Path, arrays: Arrays, recording_ids: Sequence[str]) -> None:
+    """Write a segment whole or not at all.
+
+    Args:
+        path: Of the file.
+        arrays: By the names of `Segment`.
+        recording_ids: In order of `starts`.
+
+    Raises:
+        StorageError: If the disk is full or not writable.
+    """
+    whole = {name: np.ascontiguousarray(arrays[name], d) for name, d in _DTYPES.items()}
+    shapes = {name: array.shape for name, array in whole.items()}
+    parts = {name: iter([array]) for name, array in whole.items()}
+    crc32 = {name: zlib.crc32(whole[name].tobytes()) for name in _CHECKED}
+    _write(path, shapes, parts, crc32=crc32, recording_ids=recording_ids)
+
+
+def _write(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    parts: Mapping[str, Iterator[NDArray[Any]]],
+    *,
+    crc32: Mapping[str, int],
+    recording_ids: Sequence[str],
+) -> None:
+    entries, offset = {}, 0
+    for name, dtype in _DTYPES.items():
+        entries[name] = {"offset": offset, "shape": list(shapes[name])}
+        offset += _padded(math.prod(shapes[name]) * dtype.itemsize)
+    document = {
+        "version": VERSION,
+        "n_bytes": offset,
+        "arrays": entries,
+        "crc32": dict(crc32),
+        "recording_ids": list(recording_ids),
+    }
+    header = json.dumps(document).encode()
+    head = _MAGIC + len(header).to_bytes(8, "little") + header
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(head.ljust(_padded(len(head)), b"\0"))
+        for name, dtype in _DTYPES.items():
+            for part in parts[name]:
+                file.write(part.astype(dtype, copy=False).tobytes())
+            file.write(b"\0" * (-file.tell() % _ALIGN))
+
+
+def merge_segments(
+    path: Path, segments: Sequence[Segment], deleted: Sequence[frozenset[str]]
+) -> None:
+    """Write one segment that holds several, without what was deleted of each.
+
+    Memory stays bounded: postings are merged one range of hashes at a time.
+
+    Raises:
+        StorageError: If the disk is full or not writable.
+    """
+    merged = _Merged(segments, deleted)
+    crc32 = {
+        name: zlib.crc32(getattr(merged, name).astype("<u4").tobytes())
+        for name in _CHECKED
+    }
+    parts: dict[str, Iterator[NDArray[Any]]] = {
+        name: merged.postings(name) for name in ("key", "place", "pitch", "span")
+    }
+    parts |= {name: iter([getattr(merged, name)]) for name in _CHECKED}
+    parts["notes"] = merged.rows()
+    _write(path, merged.shapes, parts, crc32=crc32, recording_ids=merged.recording_ids)
+
+
+class _Merged:
+    """Several segments as if they were one."""
+
+    def __init__(
+        self, segments: Sequence[Segment], deleted: Sequence[frozenset[str]]
+    ) -> None:
+        self._segments = segments
+        self._is_kept = [
+            np.array([one not in gone for one in s.recording_ids], bool)
+            for s, gone in zip(segments, deleted, strict=True)
+        ]
+        self._n_ranges = 1 + sum(len(s.key) for s in segments) // _RANGE
+        self._shifts: list[NDArray[np.int64]] = []
+        starts, ends, self.recording_ids = [], [], list[str]()
+        begin = 0
+        for segment, is_kept in zip(segments, self._is_kept, strict=True):
+            old = segment.starts.astype(np.int64)
+            lengths = np.where(is_kept, segment.ends - old, 0)
+            new = begin + np.cumsum(lengths) - lengths
+            begin += int(lengths.sum())
+            self._shifts.append(new - old)
+            starts.append(new[is_kept])
+            ends.append((new + lengths)[is_kept])
+            self.recording_ids += np.array(segment.recording_ids, object)[
+                is_kept
+            ].tolist()
+        self.starts, self.ends = np.concatenate(starts), np.concatenate(ends)
+        self.shapes: dict[str, tuple[int, ...]] = {
+            "starts": self.starts.shape,
+            "ends": self.ends.shape,
+            "notes": (begin // FRAMES_PER_ROW, segments[0].notes.shape[1]),
+        }
+        n = sum(len(part) for part in self.postings("key"))
+        for name in ("key", "place", "pitch", "span"):
+            self.shapes[name] = (n,)
+
+    def postings(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield one array of the postings, one range of hashes after the other."""
+        edges = np.linspace(0, KEY_RANGE, self._n_ranges + 1).astype(np.uint32)
+        for low, high in itertools.pairwise(edges):
+            keys, values = [], []
+            for i, segment in enumerate(self._segments):
+                first, last = np.searchsorted(segment.key, [low, high])
+                place = segment.place[first:last]
+                frame = place // PLACES_PER_FRAME
+                owner = np.searchsorted(segment.starts, frame, side="right") - 1
+                is_live = self._is_kept[i][owner]
+                keys.append(segment.key[first:last][is_live])
+                if name == "place":
+                    shift = self._shifts[i][owner] * PLACES_PER_FRAME
+                    values.append((place + shift)[is_live])
+                else:
+                    values.append(getattr(segment, name)[first:last][is_live])
+            order = np.argsort(np.concatenate(keys), kind="stable")
+            yield np.concatenate(values)[order]
+
+    def rows(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the rows of notes of what is kept."""
+        for segment, is_kept in zip(self._segments, self._is_kept, strict=True):
+            for i in np.flatnonzero(is_kept):
+                first, last = segment.starts[i], segment.ends[i]
+                yield segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]

@@ -1,0 +1,106 @@
+"""Sound as a map of time against pitch, in which notes stand out.
+
+What a pitch shift moves up or down, and a change of tempo stretches, in one
+piece: energy on a logarithmic axis of frequency. Nothing is known here of
+recordings and indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import rfft
+from scipy.ndimage import uniform_filter1d
+from scipy.sparse import csr_array
+
+__all__ = [
+    "FRAMES_PER_S",
+    "HOP",
+    "N_BINS",
+    "PER_SEMITONE",
+    "SAMPLE_RATE",
+    "Map",
+    "note_map",
+]
+
+SAMPLE_RATE = 8_000
+"""Of all audio that is fingerprinted, in Hz."""
+
+HOP = 256
+FRAMES_PER_S = SAMPLE_RATE / HOP
+PER_SEMITONE = 3
+_WINDOW = 2_048
+_LOWEST_HZ = 130.8
+_N_SEMITONES = 57
+N_BINS = _N_SEMITONES * PER_SEMITONE
+_FLOOR, _SILENCE, _NEAR = 1e-2, 1e-5, 157  # five seconds
+_PAST, _ONSET = 8, 0.5
+_BLOCK = 1_024  # frames at a time, so that memory stays small
+Map = NDArray[np.float32]
+
+
+def note_map(samples: NDArray[np.float32]) -> Map:
+    """Return how far each place stands out, `(n_frames, N_BINS)`, about 0 to 8.
+
+    The level is in units of a nepers-like logarithm over the local floor, less
+    the mean of the four semitones around, so that broad noise and equalisation
+    cancel. Frame `i` is centred on sample `i * HOP`.
+
+    Args:
+        samples: `(n,)`, mono at `SAMPLE_RATE`.
+    """
+    blocks = list(_power(samples))
+    if not blocks:
+        return np.zeros((0, N_BINS), np.float32)
+    power = np.concatenate(blocks)
+    # Below a hundredth of the mean around, what is heard is the codec or the room.
+    near = uniform_filter1d(power.mean(1), _NEAR, mode="nearest")
+    floor = _FLOOR * np.maximum(near, _SILENCE)
+    return _marked(_contrast(np.log(power + floor[:, None])))
+
+
+def _power(samples: NDArray[np.float32]) -> Iterator[Map]:
+    half = _WINDOW // 2
+    n_frames = len(samples) // HOP
+    window = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
+    for first in range(0, n_frames, _BLOCK):
+        last = min(first + _BLOCK, n_frames)
+        low, high = first * HOP - half, (last - 1) * HOP + half
+        part = samples[max(low, 0) : high]
+        part = np.pad(part, (max(-low, 0), high - low - len(part) - max(-low, 0)))
+        cut = np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::HOP]
+        spectrum = rfft(cut * window, axis=1)
+        power = spectrum.real**2 + spectrum.imag**2
+        yield np.asarray((_bank() @ power.T).T, np.float32)
+
+
+def _contrast(levels: Map) -> Map:
+    width = 8 * PER_SEMITONE + 1
+    around = uniform_filter1d(levels, width, axis=1, mode="nearest")
+    return np.asarray(levels - around, np.float32)
+
+
+def _marked(levels: Map) -> Map:
+    """Add half of how far each place is above the quarter of a second before."""
+    if len(levels) == 0:
+        return levels
+    sums = np.cumsum(np.pad(levels, ((_PAST + 1, 0), (0, 0)), mode="edge"), axis=0)
+    past = (sums[_PAST:-1] - sums[: -_PAST - 1]) / _PAST
+    return np.asarray(levels + np.float32(_ONSET) * (levels - past), np.float32)
+
+
+@cache
+def _bank() -> csr_array:
+    """Return what turns power spectra into bins a third of a semitone apart."""
+    hz = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE)
+    place = 12 * PER_SEMITONE * np.log2(np.maximum(hz, 1.0) / _LOWEST_HZ)
+    spacing = 12 * PER_SEMITONE * (SAMPLE_RATE / _WINDOW) / np.maximum(hz, 1) * 1.4427
+    width = np.maximum(1.0, spacing)
+    distance = np.abs(np.arange(N_BINS)[:, None] - place) / width
+    weight = np.maximum(0.0, 1.0 - distance)
+    weight[:, hz < 50] = 0
+    weight /= np.maximum(weight.sum(1, keepdims=True), 1e-9)
+    return csr_array(weight.astype(np.float32))

@@ -1,0 +1,192 @@
+"""Decides whether a proposed alignment holds: sound laid upon sound.
+
+The query's map is shifted and stretched as proposed and compared with the notes
+that the index keeps, place by place. Where along the query the two agree tells
+what part of it the recording is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from contrafact.matching.fingerprint._notes import N_KEPT_BINS, reduced
+from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
+from contrafact.matching.fingerprint._spectrum import PER_SEMITONE, Map
+from contrafact.matching.fingerprint._voting import Proposal
+
+__all__ = ["Alignment", "Found", "align"]
+
+Floats = NDArray[np.float64]
+_STRETCHES = (-0.008, 0.0, 0.008)
+_OFFSETS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # frames
+_BINS = (-1, 0, 1)
+_LEAST_ROWS = 24
+_SMOOTH, _FINE = 17, 7  # rows: about a second, and half of it
+_WORTH = 0.25  # likeness above which a second belongs to the match
+_WORTH_OF_IT = 0.65  # of the likeness of the whole match, for its bounds
+_LAG_ROWS = 24
+_LAGS = np.arange(-4, 5)  # frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """How frames of a query lie on rows of a recording.
+
+    Attributes:
+        start: Frame of the recording on which the query's frame 0 lies.
+        tempo: Frames of the recording for one of the query.
+        n_bins: By how many bins the query is higher.
+    """
+
+    start: float
+    tempo: float
+    n_bins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a comparison found.
+
+    Attributes:
+        first: First frame of the query that matches.
+        last: The frame after the last.
+        likeness: Correlation of the two maps there, -1 to 1.
+        wander: How far the timing strays from the line, in frames, at or above 0.
+    """
+
+    alignment: Alignment
+    first: float
+    last: float
+    likeness: float
+    wander: float
+
+
+def align(query: Map, rows: Map, proposal: Proposal) -> Found | None:
+    """Return how well a query lies upon a recording, None if hardly at all.
+
+    Args:
+        query: Map of the whole query.
+        rows: Notes of the whole recording as kept, `(n_rows, N_KEPT_BINS)`.
+        proposal: Counted from the begin of the recording.
+    """
+    at = Alignment(
+        start=proposal.start,
+        tempo=proposal.tempo,
+        n_bins=round(proposal.semitones * PER_SEMITONE),
+    )
+    pair = _Pair(query, rows)
+    if (span := pair.rows_of(at)) is None:
+        return None
+    at = pair.refined(at, span)
+    first, last = _best_stretch(pair.likeness(at, *span, _SMOOTH) - _WORTH)
+    if last - first < _LEAST_ROWS:
+        return None
+    fine = pair.likeness(at, *span, _FINE)
+    worth = max(_WORTH, _WORTH_OF_IT * float(np.median(fine[first:last])))
+    first, last = _best_stretch(fine - worth)
+    if last - first < _LEAST_ROWS:
+        return None
+    span = span[0] + first, span[0] + last
+    one, other = pair.compared(at, *span)
+    frames = (np.array(span) * FRAMES_PER_ROW - at.start) / at.tempo
+    return Found(
+        alignment=at,
+        first=max(0.0, float(frames[0])),
+        last=min(float(len(query)), float(frames[1])),
+        likeness=_correlation(one, other),
+        wander=pair.wander(at, *span),
+    )
+
+
+class _Pair:
+    def __init__(self, query: Map, rows: Map) -> None:
+        self._query, self._rows = reduced(query), rows
+
+    def rows_of(self, at: Alignment) -> tuple[int, int] | None:
+        """Return the rows on which the query lies, None if they are too few."""
+        first = max(0, int(np.ceil(at.start / FRAMES_PER_ROW)))
+        end = at.start + at.tempo * len(self._query)
+        last = min(len(self._rows), int(end / FRAMES_PER_ROW))
+        return (first, last) if last - first >= _LEAST_ROWS else None
+
+    def compared(
+        self, at: Alignment, first: int, last: int, shift: float = 0.0
+    ) -> tuple[Map, Map]:
+        """Return both maps over some rows, each row less its mean."""
+        middle = (np.arange(first, last) + 0.5) * FRAMES_PER_ROW - 0.5
+        frames = (middle - at.start) / at.tempo + shift
+        last_frame = len(self._query) - 1
+        low = np.clip(np.floor(frames).astype(np.int64), 0, last_frame)
+        high = np.minimum(low + 1, last_frame)
+        low_bin, high_bin = max(0, at.n_bins), min(0, at.n_bins)
+        n = N_KEPT_BINS
+        columns = slice(low_bin, n + at.n_bins)
+        part = (frames - low)[:, None].clip(0, 1).astype(np.float32)
+        one = self._query[low, columns] * (1 - part) + self._query[high, columns] * part
+        width = one.shape[1]
+        other = self._rows[first:last, -high_bin : -high_bin + width]
+        one = one[:, : other.shape[1]]
+        return one - one.mean(1, keepdims=True), other - other.mean(1, keepdims=True)
+
+    def refined(self, at: Alignment, span: tuple[int, int]) -> Alignment:
+        """Return the best of the alignments nearby."""
+        middle = FRAMES_PER_ROW * (span[0] + span[1]) / 2
+        best, best_value = at, -1.0
+        for stretch, offset, n in itertools.product(_STRETCHES, _OFFSETS, _BINS):
+            tempo = at.tempo * (1 + stretch)
+            start = middle - (middle - at.start) * (1 + stretch) + offset
+            near = Alignment(start=start, tempo=tempo, n_bins=at.n_bins + n)
+            value = _correlation(*self.compared(near, *span))
+            if value > best_value:
+                best, best_value = near, value
+        return best
+
+    def likeness(self, at: Alignment, first: int, last: int, n_around: int) -> Floats:
+        """Return the correlation of each row with the rows around, `(n_rows,)`."""
+        one, other = self.compared(at, first, last)
+        products = [(one * other).sum(1), (one * one).sum(1), (other * other).sum(1)]
+        means = [uniform_filter1d(p, n_around, mode="nearest") for p in products]
+        return np.asarray(means[0] / np.sqrt(means[1] * means[2] + 1e-3), np.float64)
+
+    def wander(self, at: Alignment, first: int, last: int) -> float:
+        """Return how far the lags of parts of the match are from one another."""
+        table = []
+        for lag in _LAGS:
+            one, other = self.compared(at, first, last, shift=float(lag) / at.tempo)
+            n = max(1, len(one) // _LAG_ROWS)
+            cut = np.linspace(0, len(one), n + 1).astype(np.int64)[:-1]
+            products = [
+                np.add.reduceat(p.sum(1), cut)
+                for p in (one * other, one * one, other * other)
+            ]
+            table.append(products[0] / np.sqrt(products[1] * products[2] + 1e-3))
+        return _spread(np.array(table))
+
+
+def _spread(table: Floats) -> float:
+    """Return the standard deviation of the lags at which columns are highest."""
+    best = np.clip(table.argmax(0), 1, len(table) - 2)
+    columns = np.arange(table.shape[1])
+    before, at, after = (table[best + i, columns] for i in (-1, 0, 1))
+    bend = np.maximum(2 * at - before - after, 1e-6)
+    lags = _LAGS[best] + np.clip(0.5 * (after - before) / bend, -1, 1)
+    return float(np.sqrt(np.mean((lags - np.median(lags)) ** 2)))
+
+
+def _correlation(one: Map, other: Map) -> float:
+    lengths = float((one * one).sum()) * float((other * other).sum())
+    return float((one * other).sum() / np.sqrt(lengths + 1e-6))
+
+
+def _best_stretch(values: Floats) -> tuple[int, int]:
+    """Return between which bounds the sum of the values is largest."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    lowest = np.minimum.accumulate(sums)
+    last = int((sums - lowest).argmax())
+    first = int(sums[: last + 1].argmin())
+    return first, last

@@ -1,0 +1,169 @@
+"""Proposes alignments: which shift, tempo and place many matching hashes agree on.
+
+Every pair of equal hashes names a place in the index, a shift of pitch and a
+ratio of tempos. What is common to many pairs is worth a closer look; whether it
+is a match is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+__all__ = ["MAX_SEMITONES", "MAX_STRETCH", "Pairs", "Proposal", "propose"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MAX_SEMITONES = 7.5
+MAX_STRETCH = 0.33  # of the logarithm of the ratio of tempos
+_PLACE = 16.0  # frames in a bin
+_PITCH, _TEMPO = 0.5, 0.025
+_N_PITCH = int(2 * MAX_SEMITONES / _PITCH) + 1
+_N_TEMPO = int(2 * MAX_STRETCH / _TEMPO) + 1
+_LEAST_PAIRS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Equal hashes of a query and an index, those of absurd changes left out.
+
+    Attributes:
+        query: Time in the query, in frames, `(n,)`.
+        place: Time in the index, in frames from its beginning.
+        semitones: By how much the query is higher.
+        stretch: Logarithm of the ratio of tempos, query over reference.
+        span: Of the query's hash, in frames.
+    """
+
+    query: Floats
+    place: Floats
+    semitones: Floats
+    stretch: Floats
+    span: Floats
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.query)
+
+    def at(self, index: Ints | NDArray[np.bool_]) -> Pairs:
+        """Return some of them."""
+        return Pairs(
+            self.query[index],
+            self.place[index],
+            self.semitones[index],
+            self.stretch[index],
+            self.span[index],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A line through the index on which a part of the query may lie.
+
+    Attributes:
+        start: Where in the index frame 0 of the query would lie, in frames.
+        tempo: Frames of the index for one of the query.
+        semitones: By how much the query is higher.
+        n_pairs: How many pairs agree.
+    """
+
+    start: float
+    tempo: float
+    semitones: float
+    n_pairs: int
+
+    def place(self, query: float) -> float:
+        """Return where a frame of the query lies in the index."""
+        return self.start + self.tempo * query
+
+
+def propose(pairs: Pairs, middle: float, *, n_most: int) -> list[Proposal]:
+    """Return the alignments that most pairs agree on, best first.
+
+    Args:
+        pairs: Of one part of the query, at most some ten seconds long.
+        middle: Of that part, in frames of the query.
+        n_most: How many to return at most.
+    """
+    if len(pairs) < _LEAST_PAIRS:
+        return []
+    where = pairs.place + np.exp(pairs.stretch) * (middle - pairs.query)
+    bins = np.floor(where / _PLACE).astype(np.int64)
+    order = np.argsort(bins, kind="stable")
+    pairs, bins, where = pairs.at(order), bins[order], where[order]
+    found: list[tuple[float, Proposal]] = []
+    for first in _fullest(bins, 3 * n_most):
+        low, high = np.searchsorted(bins, [first, first + 2])
+        proposal = _agreed(pairs.at(np.arange(low, high)), where[low:high])
+        if proposal is not None:
+            found.append((proposal.place(middle), proposal))
+    found.sort(key=lambda one: -one[1].n_pairs)
+    kept: list[tuple[float, Proposal]] = []
+    for place, proposal in found:
+        if not any(_is_same(place, proposal, *other) for other in kept):
+            kept.append((place, proposal))
+    return [proposal for _, proposal in kept[:n_most]]
+
+
+def _is_same(place: float, one: Proposal, other_place: float, other: Proposal) -> bool:
+    return (
+        abs(place - other_place) < _PLACE
+        and abs(one.semitones - other.semitones) < 1
+        and abs(np.log(one.tempo / other.tempo)) < 2 * _TEMPO
+    )
+
+
+def _fullest(bins: Ints, n_most: int) -> Ints:
+    """Return the bins that, with the next one, hold most pairs."""
+    value, count = np.unique(bins, return_counts=True)
+    is_next = np.append(value[1:] == value[:-1] + 1, False)
+    both = count + np.where(is_next, np.append(count[1:], 0), 0)
+    starts = np.concatenate([value, value - 1])
+    # The bin before the first of two neighbours would only hold the first.
+    totals = np.concatenate([both, count])
+    order = np.argsort(-totals, kind="stable")[:n_most]
+    return starts[order[totals[order] >= _LEAST_PAIRS]]
+
+
+def _agreed(pairs: Pairs, where: Floats) -> Proposal | None:
+    """Return the shift and tempo that most pairs of one place agree on."""
+    pitch = np.rint((pairs.semitones + MAX_SEMITONES) / _PITCH).astype(np.int64)
+    tempo = np.rint((pairs.stretch + MAX_STRETCH) / _TEMPO).astype(np.int64)
+    cells = np.bincount(pitch * _N_TEMPO + tempo, minlength=_N_PITCH * _N_TEMPO)
+    table = cells.reshape(_N_PITCH, _N_TEMPO).astype(np.float64)
+    near = uniform_filter(table, 3, mode="constant")
+    best = np.unravel_index(int(near.argmax()), near.shape)
+    is_in = (np.abs(pitch - best[0]) <= 1) & (np.abs(tempo - best[1]) <= 1)
+    n_pairs = int(is_in.sum())
+    if n_pairs < _LEAST_PAIRS:
+        return None
+    inside = pairs.at(is_in)
+    start, slope = _line(inside, float(np.exp(np.median(inside.stretch))))
+    return Proposal(
+        start=start,
+        tempo=slope,
+        semitones=float(np.median(inside.semitones)),
+        n_pairs=n_pairs,
+    )
+
+
+def _line(pairs: Pairs, slope: float) -> tuple[float, float]:
+    """Fit start and slope to the ends of all hashes, outliers left out."""
+    x = np.concatenate([pairs.query, pairs.query + pairs.span])
+    ends = pairs.place + pairs.span * np.exp(pairs.stretch)
+    y = np.concatenate([pairs.place, ends])
+    for _ in range(3):
+        rest = y - slope * x
+        middle = np.median(rest)
+        is_near = np.abs(rest - middle) <= 4
+        if is_near.sum() < 4 or np.ptp(x[is_near]) < 30:
+            return float(middle), slope
+        fitted = np.polynomial.polynomial.polyfit(x[is_near], y[is_near], 1)
+        if abs(np.log(max(fitted[1], 1e-3) / slope)) > _TEMPO:
+            return float(middle), slope
+        start, slope = float(fitted[0]), float(fitted[1])
+    return start, slope
