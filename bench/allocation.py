@@ -149,7 +149,9 @@ def policies_on(case: Case, *, draws: int) -> dict[str, Any]:
     found = {}
     for name, row in zip(NAMES, compared, strict=True):
         widths = sorted(
-            (i.high - i.low) / i.amount for i in row.intervals.values() if i.amount
+            (i.high - i.low) / i.amount
+            for i in row.intervals.payees.values()
+            if i.amount
         )
         gained = sum(change > 0 for change in row.changes.values())
         moved = sum(abs(change) for change in row.changes.values()) / 2

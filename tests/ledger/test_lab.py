@@ -97,16 +97,18 @@ def test_money_intervals_follow_the_share_intervals(make: SimpleNamespace) -> No
         make.facts(r1=1, r2=999_999),
     )
     held = [make.holding("r1", "ann"), make.holding("r2", "bob")]
-    found = money_intervals(
+    both = money_intervals(
         POOL, case, policy=POLICIES["influence"], holdings=held, draws=200
     )
+    found, bucket = both.payees, both.buckets["attributed"]
     # The interval of the share is 0.45 to 0.55 by construction.
     assert found["ann"].amount == 50_000
     assert 45_000 <= found["ann"].low < 45_900
     assert 54_100 < found["ann"].high <= 55_001
     assert found["bob"].low == 100_000 - found["ann"].high
+    assert (bucket.low, bucket.high) == (found["ann"].low, found["ann"].high)
     flat = money_intervals(POOL, case, policy=POLICIES["minutes"], holdings=held)
-    assert all(i.low == i.amount == i.high for i in flat.values())
+    assert all(i.low == i.amount == i.high for i in flat.payees.values())
 
 
 def test_draws_that_sum_to_too_much_make_room(make: SimpleNamespace) -> None:

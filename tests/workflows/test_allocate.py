@@ -25,6 +25,7 @@ from contrafact.ledger.terms import PaymentTerms
 from contrafact.rights.consent import SubjectKind
 from contrafact.rights.parties import Holder, HoldingRight, RightsHolding
 from contrafact.rights.territory import Territory
+from contrafact.workflows.advances import read_payment_terms
 from contrafact.workflows.allocate import (
     AllocationSettings,
     allocate_events,
@@ -184,8 +185,8 @@ def test_attribution_and_shares_on_record_become_money(
     }
     assert run.inputs["attributions"] == ["A-one"]
     assert run.inputs["corpora"] == ["c" * 64]
-    (ann,) = [p for p in run.intervals["master"] if run.names[p] == "Ann"]
-    interval = run.intervals["master"][ann]
+    (ann,) = [p for p in run.intervals["master"].payees if run.names[p] == "Ann"]
+    interval = run.intervals["master"].payees[ann]
     assert 50 <= interval.low < 55 < interval.high <= 60
 
 
@@ -217,6 +218,51 @@ def test_small_amounts_are_carried_over(workspace: Workspace, events: Path) -> N
     run = allocate_events(workspace, events, settings)
     found = {run.names[p.payee]: (p.payable, p.carried) for p in run.payments}
     assert found == {"Ann": (55, 0), "Bob": (0, 15)}
+
+
+def test_advances_are_recouped_first(
+    workspace: Workspace, events: Path, tmp_path: Path
+) -> None:
+    """What was paid ahead is kept, what was carried over comes on top."""
+    paid = allocate_events(workspace, events, INFLUENCE)
+    ids = {name: id_ for id_, name in paid.names.items()}
+    table = tmp_path / "advances.csv"
+    table.write_text(f"payee,advance,brought\n{ids['Ann']},40,\n{ids['Bob']},99,-3\n")
+    terms = read_payment_terms(table, minimum=10)
+    run = allocate_events(workspace, events, replace(INFLUENCE, payment=terms))
+    found = {
+        run.names[p.payee]: (p.recouped, p.payable, p.carried) for p in run.payments
+    }
+    assert found == {"Ann": (40, 15, 0), "Bob": (12, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "payee,advance\nP,1.5\n",
+        "payee,advance\nP,-1\n",
+        "payee,advance\nP,1\nP,2\n",
+        "who,advance\nP,1\n",
+        "payee,advance\n,1\n",
+        "",
+        b"\xff\xfe",
+    ],
+)
+def test_advances_that_cannot_be_are_refused(text: str | bytes, tmp_path: Path) -> None:
+    """With the line and what to write, or the columns that are needed."""
+    table = tmp_path / "advances.csv"
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(AllocationError, match=r"advances\.csv"):
+        read_payment_terms(table)
+
+
+def test_a_text_may_hold_other_ends_of_lines(
+    workspace: Workspace, events: Path
+) -> None:
+    """Only a line feed ends an event; U+2028 in a name does not."""
+    row = {**json.loads(events.read_text().partition("\n")[0]), "user": "a\u2028b"}
+    events.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    assert allocate_events(workspace, events, INFLUENCE).problems == ()
 
 
 def test_of_two_attributions_the_calibrated_one_counts(

@@ -9,7 +9,7 @@ from contrafact.cli._output import print_lines, print_rows
 
 if TYPE_CHECKING:
     from contrafact.ledger.allocation import Allocation
-    from contrafact.ledger.intervals import MoneyInterval
+    from contrafact.ledger.intervals import Intervals
     from contrafact.ledger.lab import AttackResult, Compared
     from contrafact.workflows.allocate import AllocationRun, Comparison
 
@@ -29,7 +29,7 @@ def _by_bucket(allocation: Allocation) -> dict[str, dict[str, int]]:
 
 def _payees(
     allocation: Allocation,
-    intervals: Mapping[str, MoneyInterval],
+    intervals: Intervals,
     names: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     buckets = _by_bucket(allocation)
@@ -38,8 +38,8 @@ def _payees(
             "payee": payee,
             "name": names.get(payee, payee),
             "amount": amount,
-            "low": intervals[payee].low,
-            "high": intervals[payee].high,
+            "low": intervals.payees[payee].low,
+            "high": intervals.payees[payee].high,
             **buckets[payee],
         }
         for payee, amount in allocation.by_payee.items()
@@ -49,7 +49,7 @@ def _payees(
 
 def _allocation_document(
     allocation: Allocation,
-    intervals: Mapping[str, MoneyInterval],
+    intervals: Intervals,
     names: Mapping[str, str],
 ) -> dict[str, Any]:
     currency = allocation.pool.currency
@@ -61,6 +61,9 @@ def _allocation_document(
         "exponent": currency.exponent,
         "pool": allocation.pool.amount,
         "buckets": allocation.buckets,
+        "bucket_intervals": {
+            name: [one.low, one.high] for name, one in intervals.buckets.items()
+        },
         "payees": _payees(allocation, intervals, names),
         "notices": list(allocation.notices),
     }
@@ -108,8 +111,7 @@ def show_run(found: AllocationRun) -> None:
             f"{right}: {allocation.pool} by {allocation.policy}. "
             f"Background: {allocation.background}."
         )
-        buckets = allocation.buckets.items()
-        print_lines("  ".join(f"{name} {money(units)}" for name, units in buckets), "")
+        _show_buckets(allocation, found.intervals[right])
         rows = _payees(allocation, found.intervals[right], found.names)
         print_rows(
             ("payee", "amount", "90 % interval", "attributed", "background"),
@@ -131,7 +133,20 @@ def show_run(found: AllocationRun) -> None:
         print_lines(*allocation.notices, "")
     carried = sum(p.carried for p in found.payments)
     paid = sum(p.payable for p in found.payments)
-    print_lines(f"To pay now: {money(paid)}; carried over: {money(carried)}.")
+    recouped = sum(p.recouped for p in found.payments)
+    print_lines(
+        f"To pay now: {money(paid)}; recouped: {money(recouped)}; "
+        f"carried over: {money(carried)}."
+    )
+
+
+def _show_buckets(allocation: Allocation, intervals: Intervals) -> None:
+    money, texts = allocation.pool.currency.written, []
+    for name, units in allocation.buckets.items():
+        own = intervals.buckets[name]
+        span = f" [{money(own.low)} to {money(own.high)}]" if own.low < own.high else ""
+        texts.append(f"{name} {money(units)}{span}")
+    print_lines("  ".join(texts), "")
 
 
 def _say_rest(n_rows: int) -> None:
@@ -200,11 +215,14 @@ def _show_payees(compared: tuple[Compared, ...], names: Mapping[str, str]) -> No
         cells = []
         for c in compared:
             money = c.allocation.pool.currency.written
-            interval = c.intervals.get(payee)
+            interval = c.intervals.payees.get(payee)
             text = money(interval.amount if interval else 0)
             if interval and interval.low != interval.high:
                 text += f" [{money(interval.low)}, {money(interval.high)}]"
-            cells.append(text if c is compared[0] else f"{text} ({c.changes[payee]:+})")
+            if c is not compared[0]:
+                change = money(c.changes[payee]).partition(" ")[0]
+                text += f" ({'' if c.changes[payee] < 0 else '+'}{change})"
+            cells.append(text)
         rows.append((names.get(payee, payee), *cells))
     print_rows(("payee", *(c.allocation.policy for c in compared)), rows)
     _say_rest(len(payees))

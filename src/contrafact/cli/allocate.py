@@ -124,6 +124,16 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
             help="Smallest amount that is paid out; less is carried over.",
         ),
     ] = 0,
+    advances: Annotated[
+        Path | None,
+        typer.Option(
+            "--advances",
+            metavar="CSV",
+            show_default=False,
+            help="Columns payee, advance, brought, in minor units: what was paid "
+            "ahead is recouped first; what was carried over comes on top.",
+        ),
+    ] = None,
     defences: Annotated[
         bool, typer.Option("--defences", help="Guard against tricks; see the docs.")
     ] = False,
@@ -143,14 +153,14 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
     Next, see how other policies divide it: contrafact allocate compare.
     """
     opened = open_workspace(workspace)
-    from contrafact.ledger.terms import PaymentTerms
+    from contrafact.workflows.advances import read_payment_terms
     from contrafact.workflows.allocate import allocate_events
 
     settings = _settings(
         (policy,),
         rates=rates, pool=pool, facts=facts, by_credits=by_credits,
         cap=cap, floor=floor, draws=draws, is_defended=defences,
-        payment=PaymentTerms(minimum=minimum),
+        payment=read_payment_terms(advances, minimum=minimum),
     )  # fmt: skip
     with show_progress(as_json=as_json) as progress:
         found = allocate_events(opened, events, settings, progress=progress)

@@ -11,23 +11,32 @@ independently. Shares that would sum to more than 1 are brought down together.
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeVar
 
-from contrafact.ledger.allocation import allocate
+from contrafact.ledger.allocation import Allocation, Bucket, allocate
 from contrafact.ledger.case import Case
 from contrafact.ledger.money import Money
 from contrafact.ledger.policies.base import Policy
 from contrafact.ledger.records import Holding, OutputAttribution, ShareRecord
 from contrafact.ledger.terms import Terms
 
-__all__ = ["MoneyInterval", "drawn", "money_intervals", "told_apart"]
+__all__ = [
+    "Intervals",
+    "MoneyInterval",
+    "drawn",
+    "money_intervals",
+    "sum_intervals",
+    "told_apart",
+]
 
 _LEVELS = 1000
 _TAIL = 50  # of the levels: the intervals are of 90 %
 _QUANTUM = 10**12
+
+K = TypeVar("K", bound=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,14 @@ class MoneyInterval:
     high: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """What payees and buckets get, each with its interval."""
+
+    payees: dict[str, MoneyInterval]
+    buckets: dict[Bucket, MoneyInterval]
+
+
 def money_intervals(
     pool: Money,
     case: Case,
@@ -47,9 +64,8 @@ def money_intervals(
     holdings: Iterable[Holding],
     terms: Terms | None = None,
     draws: int = 100,
-    seed: int = 0,
-) -> dict[str, MoneyInterval]:
-    """Return each payee's money with the interval that the shares leave open.
+) -> Intervals:
+    """Return all money with the interval that the shares leave open.
 
     The whole policy is run on every draw, so that caps, floors, background
     and rounding are in the intervals. Intervals cover what attribution knows
@@ -62,29 +78,34 @@ def money_intervals(
         holdings: As there.
         terms: As there.
         draws: How many; with none, intervals are the amounts.
-        seed: Of the draws.
 
     Returns:
-        By payee, with the 5 % and 95 % order statistics of the draws, and the
-        amount itself where it lies outside.
+        The 5 % and 95 % order statistics of the draws, and the amount itself
+        where it lies outside.
     """
     held = [h for h in holdings if h.right == case.right]
 
-    def amounts(one: Case) -> dict[str, int]:
-        return allocate(pool, one, policy=policy, holdings=held, terms=terms).by_payee
+    def allocated(one: Case) -> Allocation:
+        return allocate(pool, one, policy=policy, holdings=held, terms=terms)
 
-    found = amounts(case)
-    n_draws = draws if policy.uses_shares else 0
-    case = told_apart(case)
-    rows: dict[str, list[int]] = defaultdict(list)
-    for number in range(n_draws):
-        drawn_amounts = amounts(drawn(case, seed=seed, number=number))
-        for payee in {*found, *drawn_amounts, *rows}:
-            rows[payee] += [0] * (number - len(rows[payee]))
-            rows[payee].append(drawn_amounts.get(payee, 0))
+    found, case = allocated(case), told_apart(case)
+    others = [
+        allocated(drawn(case, seed=0, number=number))
+        for number in range(draws if policy.uses_shares else 0)
+    ]
+    return Intervals(
+        payees=sum_intervals(found.by_payee, [one.by_payee for one in others]),
+        buckets=sum_intervals(found.buckets, [one.buckets for one in others]),
+    )
+
+
+def sum_intervals(
+    found: Mapping[K, int], drawn_sums: Sequence[Mapping[K, int]]
+) -> dict[K, MoneyInterval]:
+    """Return sums with their intervals over draws; what is in none of them is 0."""
     return {
-        payee: _interval(found.get(payee, 0), sorted(rows[payee]))
-        for payee in sorted({*found, *rows})
+        key: _interval(found.get(key, 0), sorted(one.get(key, 0) for one in drawn_sums))
+        for key in sorted({*found, *(key for one in drawn_sums for key in one)})
     }
 
 

@@ -12,7 +12,7 @@ from contrafact.ledger.allocation import Allocation, allocate
 from contrafact.ledger.attacks import ATTACKS, Attack, attacked_clusters, is_of
 from contrafact.ledger.case import Case, Division
 from contrafact.ledger.defences import Defences, defended
-from contrafact.ledger.intervals import MoneyInterval, money_intervals, told_apart
+from contrafact.ledger.intervals import Intervals, money_intervals, told_apart
 from contrafact.ledger.money import Money
 from contrafact.ledger.policies.base import Policy
 from contrafact.ledger.records import Holding
@@ -59,12 +59,12 @@ class Compared:
 
     Attributes:
         changes: By payee: units gained or lost against the baseline.
-        intervals: By payee, from the intervals of the shares.
+        intervals: Of payees and buckets, from the intervals of the shares.
     """
 
     allocation: Allocation
     changes: Mapping[str, int]
-    intervals: Mapping[str, MoneyInterval]
+    intervals: Intervals
     inequality: Inequality
 
 

@@ -19,7 +19,7 @@ from contrafact.ledger.attacks import ATTACKS
 from contrafact.ledger.case import Case, Places, make_usage
 from contrafact.ledger.codecs import read_plays
 from contrafact.ledger.defences import Defences, defended
-from contrafact.ledger.intervals import MoneyInterval, money_intervals
+from contrafact.ledger.intervals import Intervals, money_intervals
 from contrafact.ledger.lab import (
     AttackResult,
     Compared,
@@ -87,7 +87,7 @@ class AllocationRun:
 
     Attributes:
         allocations: By right.
-        intervals: By right and payee.
+        intervals: By right: of payees and of buckets.
         payments: Over all rights.
         names: Of the payees.
         held_since: When the oldest held event was, by reason.
@@ -96,7 +96,7 @@ class AllocationRun:
     """
 
     allocations: Mapping[str, Allocation]
-    intervals: Mapping[str, Mapping[str, MoneyInterval]]
+    intervals: Mapping[str, Intervals]
     payments: tuple[Payment, ...]
     names: Mapping[str, str]
     held_since: Mapping[str, datetime]
@@ -305,7 +305,8 @@ def _read_events(
     """Return the events of a file that can be used, and SHA-256 of the file."""
     try:
         data = path.read_bytes()
-        lines = data.decode("utf-8").splitlines()
+        # At line feeds alone: a text may hold other ends of lines.
+        lines = data.decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise AllocationError(
             f"Cannot read {path}: {error}. Give JSON lines or CSV in UTF-8."
