@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import nsmallest
 from typing import Self
 
 from contrafact.core.errors import MoneyError
@@ -170,9 +171,11 @@ def as_integers(weights: Sequence[Fraction | int]) -> list[int]:
         >>> as_integers([Fraction(1, 2), Fraction(1, 3), 1])
         [3, 2, 6]
     """
-    fractions = [w if isinstance(w, Fraction) else Fraction(w) for w in weights]
-    common = math.lcm(*(f.denominator for f in fractions))
-    return [f.numerator * (common // f.denominator) for f in fractions]
+    # Integers are fractions too: they have a numerator, and the denominator 1.
+    common = math.lcm(*{w.denominator for w in weights})
+    if common == 1:
+        return [w.numerator for w in weights]
+    return [w.numerator * (common // w.denominator) for w in weights]
 
 
 def split(
@@ -230,11 +233,12 @@ def split(
         units.append(unit)
         remainders.append(remainder)
     n_left = abs(total) - sum(units)
-    order = sorted(
+    # Only the first few are wanted, and there may be millions to choose from.
+    for i in nsmallest(
+        n_left,
         (i for i, r in enumerate(remainders) if r),
         key=lambda i: (-remainders[i], ids[i] if ids else "", i),
-    )
-    for i in order[:n_left]:
+    ):
         units[i] += 1
     return [-u for u in units] if total < 0 else units
 
