@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from contrafact.catalog import Workspace
-from contrafact.core.errors import AllocationError, PlanError
+from contrafact.core.errors import AllocationError, JournalError, PlanError
 from contrafact.ledger.policies import POLICIES
 from contrafact.rights.consent import SubjectKind
 from contrafact.rights.parties import Holder, HoldingRight, RightsHolding
@@ -176,6 +176,21 @@ def test_other_terms_replace_plans_from_a_day_on(workspace: Workspace) -> None:
     assert after is not None
     assert {line.right for line in before.lines} == {"master"}
     assert {line.right for line in after.lines} == {"master", "composition"}
+
+
+def test_settings_may_name_the_database_alone(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """What they leave out is as usual; the journal is where they say."""
+    url = f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"
+    (workspace.root / "ledger.json").write_text(json.dumps({"url": url}))
+    assert read_settings(workspace) == JournalSettings(url=url)
+    open_journal(workspace).close()
+    assert (tmp_path / "elsewhere.sqlite").exists()
+    for text in ("[]", '{"rates": 3}', '{"what": 1}', "{"):
+        (workspace.root / "ledger.json").write_text(text)
+        with pytest.raises(JournalError, match="is damaged"):
+            read_settings(workspace)
 
 
 def test_settings_that_cannot_be_are_refused(workspace: Workspace) -> None:

@@ -280,6 +280,8 @@ def card_from_json(document: Json) -> RateCard:
             play_kind=document.get("play_kind"),
             replaces=document.get("replaces"),
         )
+    except PlanError:
+        raise
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise _refused("rate card", error) from error
 

@@ -90,8 +90,9 @@ def read_settings(workspace: Workspace) -> JournalSettings:
     path = workspace.root / _MARKER
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        rates = tuple((str(k), str(v)) for k, v in plain.pop("rates"))
-        return JournalSettings(**plain, rates=rates)
+        if "rates" in plain:
+            plain["rates"] = tuple((str(k), str(v)) for k, v in plain["rates"])
+        return JournalSettings(**plain)
     except FileNotFoundError:
         return JournalSettings()
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
