@@ -30,6 +30,7 @@ from contrafact.cli import (
     manifest,
     mark,
     models,
+    origin,
     payout,
     plays,
     regulator,
@@ -172,6 +173,7 @@ app.command("generate", rich_help_panel=_MODELS)(generate.generate)
 app.command("mark", rich_help_panel=_MODELS)(mark.mark)
 app.add_typer(index.app, name="index", rich_help_panel=_ANSWERS)
 app.command("attribute", rich_help_panel=_ANSWERS)(attribute.attribute)
+app.add_typer(origin.app, name="origin", rich_help_panel=_ANSWERS)
 app.command("verify", rich_help_panel=_ANSWERS)(verify.verify)
 app.add_typer(release.app, name="release", rich_help_panel=_EVIDENCE)
 app.command("withdraw", rich_help_panel=_EVIDENCE)(withdraw.withdraw)

@@ -108,12 +108,14 @@ class OriginEvidence:
         p_value: How often human recordings score as high, in (0, 1]; None
             where the evidence is a declaration, not a measurement.
         detail: What was found, in words.
+        generator: The generator that it names; None if it names none.
     """
 
     kind: str
     score: float
     p_value: float | None
     detail: str = ""
+    generator: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,8 @@ class OriginFinding:
 
     Attributes:
         verdict: `unknown` where neither can be said.
-        generator: The name it was enrolled under; None unless it is named.
+        generator: The name it was enrolled under, or that the file or the register
+            of outputs gives; None unless it is named.
         probability: Of the verdict, in [0, 1].
         false_positive_rate: Of human recordings, how many would be called so.
         description: What the sound shows of its decoder, in words.

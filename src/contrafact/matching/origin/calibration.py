@@ -1,0 +1,286 @@
+"""Templates of all classes, and the nulls that say what their scores are worth.
+
+Every null is made of scores that saw nothing of what they are scored on: human
+recordings are left out of the background in tenths, generated ones leave their
+source recording out of their class, or their whole class out of the registry.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from contrafact.matching.origin.nulls import Null
+from contrafact.matching.origin.residual import Values
+from contrafact.matching.origin.scaling import Fit, Template, transformed
+
+__all__ = ["MIN_HUMANS", "Calibration", "ClassNulls", "ClassScore", "Rows", "calibrate"]
+
+MIN_HUMANS = 20
+"""Human recordings below which no rate of false alarms is stated."""
+_FOLDS = 10
+_SMOOTH = 100
+_SHRINK = 4.0
+"""Differences below two standard errors are the music that is left in a mean."""
+_ALIKE = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """The residuals that a class was enrolled with.
+
+    Attributes:
+        values: `(n_rows, len(AXIS))`, dB.
+        sources: Which recording each row is of, `(n_rows,)`.
+    """
+
+    values: Values
+    sources: NDArray[np.int64]
+
+    def mean(self, *, but: int | None = None) -> tuple[Values, int]:
+        """Return the mean of the recordings' means, and of how many they are.
+
+        Args:
+            but: A source to leave out, unless it is the only one.
+        """
+        every = np.unique(self.sources)
+        kept = [s for s in every if s != but] or list(every)
+        means = [self.values[self.sources == s].mean(axis=0) for s in kept]
+        return np.asarray(np.mean(means, axis=0)), len(kept)
+
+    def only(self, kept: NDArray[np.bool_]) -> Rows:
+        """Return some of the rows."""
+        return Rows(values=self.values[kept], sources=self.sources[kept])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Background:
+    """Recordings by people, which templates are held against."""
+
+    mean: Values
+    n: int
+    variance: Values
+
+    def template(self, mean: Values, n: int) -> Template:
+        """Return what a class has and people have not, without what is chance.
+
+        The difference is shrunk towards zero by its standard error at each
+        frequency (James and Stein, 1961, by its positive part).
+        """
+        values = mean - self.mean
+        error = self.variance * (1 / n + 1 / self.n)
+        kept = 1 - _SHRINK * error / np.maximum(np.square(values), 1e-12)
+        return Template(values=values * np.maximum(kept, 0), variance=self.variance)
+
+
+class ClassScore(NamedTuple):
+    """How well a residual fits a class, against what human recordings reach.
+
+    Both numbers are minus the natural logarithm of a p-value: at the scale that
+    the class has, and at the best one.
+    """
+
+    still: float
+    moved: float
+    fit: Fit
+
+    @property
+    def surprise(self) -> float:
+        """The better of both, paid for having looked twice."""
+        return max(0.0, max(self.still, self.moved) - math.log(2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassNulls:
+    """What human recordings reach against one class."""
+
+    still: Null
+    best: Null
+
+    @classmethod
+    def of(cls, fits: Sequence[Fit]) -> ClassNulls:
+        """Fit to the fits of human recordings."""
+        return cls(
+            still=Null.of([f.still for f in fits]), best=Null.of([f.best for f in fits])
+        )
+
+    def score(self, fit: Fit) -> ClassScore:
+        """Return what a fit is worth."""
+        return ClassScore(
+            self.still.surprise(fit.still), self.best.surprise(fit.best), fit
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibration:
+    """All that is needed to judge a residual.
+
+    Attributes:
+        templates: By class, generators alone.
+        nulls: Of each class.
+        top: Null of the best class's surprise, over human recordings.
+        unseen_still: Null of the best class's `still` over generators that are
+            left out, and `unseen_moved` of its `moved`; None if there are fewer
+            than three generators.
+        alike: Pairs of classes that cannot be told apart.
+        human_tops: The best class's surprise over human recordings, rising.
+        known_tops: The own class's, over generated ones, sources left out.
+        unseen_tops: The best other class's, over generated ones.
+        comb: Null of the comb's score.
+        n_humans: Human recordings.
+    """
+
+    templates: Mapping[str, Template]
+    nulls: Mapping[str, ClassNulls]
+    top: Null
+    unseen_still: Null | None
+    unseen_moved: Null | None
+    alike: frozenset[frozenset[str]]
+    human_tops: tuple[float, ...]
+    known_tops: tuple[float, ...]
+    unseen_tops: tuple[float, ...]
+    comb: Null
+    n_humans: int
+
+    def scores(self, values: Values) -> dict[str, ClassScore]:
+        """Return how well one residual fits each class."""
+        ready = transformed(values)
+        return {
+            name: self.nulls[name].score(template.fit(ready))
+            for name, template in self.templates.items()
+        }
+
+    def human_probability(self, surprise: float) -> float:
+        """Return how likely people made what no class fits better than this.
+
+        Even odds beforehand of people and generators, and of those enrolled and
+        others.
+        """
+        human = _share_below(self.human_tops, surprise)
+        known = _share_below(self.known_tops, surprise)
+        unseen = _share_below(self.unseen_tops, surprise)
+        return human / (human + (known + unseen) / 2)
+
+
+def _share_below(values: Sequence[float], limit: float) -> float:
+    return (bisect_right(values, limit) + 1) / (len(values) + 2)
+
+
+def calibrate(
+    generators: Mapping[str, Rows], humans: Rows, comb_scores: Sequence[float]
+) -> Calibration:
+    """Fit templates and nulls.
+
+    Args:
+        generators: Rows of each generator, at least one.
+        humans: Rows of human recordings, at least `MIN_HUMANS` of them.
+        comb_scores: Of the human rows.
+    """
+    background = _background(humans)
+    fits = _human_fits(generators, humans)
+    nulls = {name: ClassNulls.of(row) for name, row in fits.items()}
+    templates = {n: background.template(*rows.mean()) for n, rows in generators.items()}
+    tops = [
+        max(nulls[n].score(fits[n][i]).surprise for n in generators)
+        for i in range(len(humans.values))
+    ]
+    known = {n: _own(rows, background, nulls[n]) for n, rows in generators.items()}
+    rivals = {n: _rivals(n, rows, templates, nulls) for n, rows in generators.items()}
+    unseen = [scores for row in rivals.values() for scores in row if scores]
+    is_enough = len(generators) > 2
+    return Calibration(
+        templates=templates,
+        nulls=nulls,
+        top=Null.of(tops),
+        unseen_still=_tail([[s.still for s in r.values()] for r in unseen], is_enough),
+        unseen_moved=_tail([[s.moved for s in r.values()] for r in unseen], is_enough),
+        alike=_alike(known, rivals),
+        human_tops=tuple(sorted(tops)),
+        known_tops=tuple(sorted(s.surprise for row in known.values() for s in row)),
+        unseen_tops=tuple(sorted(max(s.surprise for s in r.values()) for r in unseen)),
+        comb=Null.of(comb_scores),
+        n_humans=len(np.unique(humans.sources)),
+    )
+
+
+def _tail(scores: Sequence[Sequence[float]], is_enough: bool) -> Null | None:
+    return Null.of([max(row) for row in scores]) if is_enough else None
+
+
+def _background(humans: Rows) -> _Background:
+    mean, n = humans.mean()
+    variance = gaussian_filter1d(humans.values.var(axis=0), _SMOOTH)
+    return _Background(mean=mean, n=n, variance=np.maximum(variance, 1e-4))
+
+
+def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[Fit]]:
+    """Return the fits of human rows to classes, each left out of the background."""
+    nothing = Fit(still=0.0, best=0.0, scale=1.0)
+    fits = {name: [nothing] * len(humans.values) for name in generators}
+    means = {name: rows.mean() for name, rows in generators.items()}
+    folds = humans.sources % _FOLDS
+    for fold in np.unique(folds):
+        out = np.flatnonzero(folds == fold)
+        background = _background(humans.only(folds != fold))
+        ready = transformed(humans.values[out])
+        for name, mean in means.items():
+            found = background.template(*mean).fits(ready)
+            for i, fit in zip(out, found, strict=True):
+                fits[name][i] = fit
+    return fits
+
+
+def _own(rows: Rows, background: _Background, nulls: ClassNulls) -> list[ClassScore]:
+    """Return how well rows fit their class made of the other sources."""
+    found: dict[int, ClassScore] = {}
+    for source in np.unique(rows.sources):
+        mine = np.flatnonzero(rows.sources == source)
+        template = background.template(*rows.mean(but=source))
+        fits = template.fits(transformed(rows.values[mine]))
+        found |= {int(i): nulls.score(f) for i, f in zip(mine, fits, strict=True)}
+    return [found[i] for i in range(len(rows.values))]
+
+
+def _rivals(
+    name: str,
+    rows: Rows,
+    templates: Mapping[str, Template],
+    nulls: Mapping[str, ClassNulls],
+) -> list[dict[str, ClassScore]]:
+    """Return how well each row of a class fits all others."""
+    ready = transformed(rows.values)
+    found: list[dict[str, ClassScore]] = [{} for _ in rows.values]
+    for other, template in templates.items():
+        if other != name:
+            for row, fit in zip(found, template.fits(ready), strict=True):
+                row[other] = nulls[other].score(fit)
+    return found
+
+
+def _alike(
+    known: Mapping[str, Sequence[ClassScore]],
+    rivals: Mapping[str, Sequence[Mapping[str, ClassScore]]],
+) -> frozenset[frozenset[str]]:
+    """Return the pairs of classes that cannot be told apart.
+
+    Of one of them, more than a third of the recordings fit the other as well as
+    their own.
+    """
+    found = set()
+    for name, own in known.items():
+        for other in known:
+            lost = [
+                row[other].still >= score.still
+                for score, row in zip(own, rivals[name], strict=True)
+                if other != name and score.surprise > 0
+            ]
+            if sum(lost) > _ALIKE * len(own):
+                found.add(frozenset({name, other}))
+    return frozenset(found)
