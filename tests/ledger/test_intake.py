@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,13 @@ import pytest
 
 from contrafact.core.errors import PlayFileError
 from contrafact.ledger.codecs import play_to_json, plays_to_csv
-from contrafact.ledger.intake import MAX_LINE, file_rows, stream_rows
+from contrafact.ledger.intake import (
+    MAX_LINE,
+    PlayRow,
+    file_rows,
+    quiet_rows,
+    stream_rows,
+)
 from contrafact.ledger.journal import Journal
 from contrafact.ledger.records import PlayEvent
 from contrafact.workflows.plays import BATCH, ingest_into
@@ -174,6 +180,24 @@ def _digests(path: Path) -> list[str]:
     from hashlib import sha256
 
     return [sha256(path.read_bytes()).hexdigest()]
+
+
+def test_a_fast_pipe_has_to_wait(plays: Any) -> None:
+    """No more is read ahead than was allowed, and nothing is lost by waiting."""
+    n_read = 0
+
+    def rows() -> Iterator[PlayRow]:
+        nonlocal n_read
+        for place, event in enumerate(plays(300), start=1):
+            n_read = place
+            yield PlayRow(place, "", event, "")
+
+    found = quiet_rows(rows(), wait_s=5, n_ahead=10)
+    assert next(found) is not None
+    time.sleep(0.1)
+    # One was taken, ten wait, and one is on its way in.
+    assert n_read <= 12
+    assert sum(row is not None for row in found) == 299
 
 
 def test_a_slow_pipe_is_seen_within_a_second(
