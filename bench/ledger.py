@@ -1,7 +1,7 @@
 """How many plays a second the journal keeps, and whether faults cost a cent.
 
 python bench/ledger.py                        # a quick look
-python bench/ledger.py --plays 10000000 --folder DIR --kills 100 --every 20
+python bench/ledger.py --plays 10000000 --folder DIR --kills 60 --every 25
 
 Speed is that of one process on SQLite with 20 payees a song, flushed to the
 disk at every batch; its measure is a bare loop that inserts the same rows into

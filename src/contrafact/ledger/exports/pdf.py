@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -91,7 +91,7 @@ def _above(statement: Statement, name: str) -> list[Any]:
         _text(
             f"In all up to now {money(statement.cumulative)}, of which before this "
             f"period {money(statement.before)}. On hold: "
-            f"{_money(statement, statement.held)}.",
+            f"{_money(statement, statement.held)} {statement.currency.code}.",
             9,
         ),
         Spacer(1, 5 * _MM),
@@ -156,31 +156,33 @@ def _below(statement: Statement) -> list[Any]:
     from reportlab.platypus import Spacer
 
     plans = {line.plan_id: line.plan for line in statement.lines}
-    runs = sorted(
-        {
-            (p.attribution_id, p.model[:16], p.corpus[:16], p.policy)
-            for p in plans.values()
-        }
-    )
     lines = [
-        f"Attribution {run}, model {model}, corpus {corpus}, policy {policy}."
-        for run, model, corpus, policy in runs
+        f"{p.output_id[:12]}: attribution {p.attribution_id}, model {p.model[:16]}, "
+        f"corpus {p.corpus[:16]}, policy {p.policy}, plan {id_}."
+        for id_, p in sorted(plans.items(), key=lambda item: item[1].output_id)
     ]
-    events = sorted({(line.output_id[:12], line.events) for line in statement.lines})
-    lines += [
-        f"Plays of {output}: event file SHA-256 {sum_}." for output, sum_ in events
-    ]
-    lines += [
-        f"Held: {line.output_id[:12]} {line.line.source_id}, by dispute {reason}."
+    lines += _each_once(
+        f"{line.output_id[:12]}: {line.n_plays} plays of {line.period}, event file "
+        f"SHA-256 {line.events}."
+        for line in statement.lines
+    )
+    lines += _each_once(
+        f"{line.output_id[:12]}: {line.line.source_id or 'background'} is held by "
+        f"dispute {reason}."
         for line in statement.lines
         for reason in line.hold_reasons
-    ]
+    )
     lines.append(
-        "Lines are exact; they are rounded once, in sum over all periods, so that "
-        "nobody is a unit or more off. The bundle that comes with this statement "
-        "proves each figure: see contrafact_verify_payment.py."
+        "Owed and held are cut to the decimals shown; CSV and JSON have the exact "
+        "fractions. Money is rounded once, in sum over all periods, so that nobody is "
+        "a unit or more off. A bundle of this statement proves each figure: see "
+        "contrafact_verify_payment.py."
     )
     return [Spacer(1, 5 * _MM), *(_text(line, 6.5) for line in lines)]
+
+
+def _each_once(lines: Iterable[str]) -> list[str]:
+    return sorted(set(lines))
 
 
 def _footer(statement: Statement) -> Any:
