@@ -1,4 +1,4 @@
-"""`contrafact allocate run|compare`."""
+"""`contrafact allocate run|compare|clusters`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contrafact.cli._allocations import (
     show_run,
 )
 from contrafact.cli._options import JsonOption, WorkspaceOption, open_workspace
-from contrafact.cli._output import plain, print_json
+from contrafact.cli._output import plain, print_json, print_lines
 from contrafact.cli._progress import show_progress
 
 if TYPE_CHECKING:
@@ -221,6 +221,39 @@ def compare(  # noqa: PLR0913, PLR0917 - options of a command
         print_json(comparison_document(found))
     else:
         show_comparison(found)
+
+
+@app.command("clusters")
+def clusters(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="A file of facts, for --facts."
+        ),
+    ],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find copies of recordings by their sound, for defences to count once.
+
+    Example:
+        contrafact allocate clusters -o facts.json -w ws
+
+    Next, pay copies once: contrafact allocate run FILE --defences --facts facts.json.
+    """
+    opened = open_workspace(workspace)
+    from contrafact.catalog.atomic import write_json
+    from contrafact.workflows.clusters import find_clusters
+
+    with show_progress(as_json=as_json) as progress:
+        found, notices = find_clusters(opened, progress=progress)
+    write_json(out, {"clusters": found})
+    _say_problems((), notices)
+    n_clusters = len(set(found.values()))
+    if as_json:
+        print_json({"file": out, "clusters": found})
+    else:
+        print_lines(f"{len(found)} recordings in {n_clusters} cluster(s): {out}")
 
 
 def _settings(policies: tuple[str, ...], **given: Any) -> AllocationSettings:
