@@ -305,7 +305,17 @@ def disprove_all(
         ManifestError: If there is no such manifest.
         ProofError: If it is in one of them.
     """
-    return [disprove(manifest, **subject) for manifest in _asked(workspace, root)]
+    proofs, found = [], None
+    for manifest in _asked(workspace, root):
+        try:
+            proofs.append(disprove(manifest, **subject))
+        except ProofError as error:
+            found = error
+    if found is not None:
+        roots = ", ".join(proof["manifest"][:16] for proof in proofs)
+        more = f" It is not in {roots}: name one with --manifest." if proofs else ""
+        raise ProofError(f"{found}{more}")
+    return proofs
 
 
 def _asked(workspace: Workspace, root: str | None) -> list[Manifest]:
