@@ -42,6 +42,7 @@ from contrafact.cli import (
     withdraw,
 )
 from contrafact.cli._exit import guarded
+from contrafact.cli._marks import WatermarkCommand
 from contrafact.cli._output import print_json, print_lines
 from contrafact.core.config import is_debug_wanted
 
@@ -169,8 +170,10 @@ app.add_typer(corpus.app, name="corpus", rich_help_panel=_CATALOG)
 app.add_typer(consent.app, name="consent", rich_help_panel=_CATALOG)
 app.command("train", rich_help_panel=_MODELS)(train.train)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
-app.command("generate", rich_help_panel=_MODELS)(generate.generate)
-app.command("mark", rich_help_panel=_MODELS)(mark.mark)
+app.command("generate", cls=WatermarkCommand, rich_help_panel=_MODELS)(
+    generate.generate
+)
+app.command("mark", cls=WatermarkCommand, rich_help_panel=_MODELS)(mark.mark)
 app.add_typer(index.app, name="index", rich_help_panel=_ANSWERS)
 app.command("attribute", rich_help_panel=_ANSWERS)(attribute.attribute)
 app.add_typer(origin.app, name="origin", rich_help_panel=_ANSWERS)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from contrafact.cli._marks import say_new_key
+from contrafact.cli._marks import chosen_watermark, say_new_key
 from contrafact.cli._options import (
     JsonOption,
     ModelOption,
@@ -66,6 +66,15 @@ def generate(  # noqa: PLR0913 - every option is an argument
             help="Leave out content credentials; the register keeps the reason.",
         ),
     ] = None,
+    watermark: Annotated[
+        str | None,
+        typer.Option(
+            "--watermark",
+            metavar="[NAME]",
+            show_default=False,
+            help="Put a mark inside the sound, too; patchwork if no name is given.",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,6 +102,7 @@ def generate(  # noqa: PLR0913 - every option is an argument
         n_steps=steps,
         guidance=guidance,
         unmarked_because=no_mark,
+        watermark=chosen_watermark(watermark, None),
     )
     say_new_key(song.marked)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contrafact.cli._marks import say_new_key
+from contrafact.cli._marks import chosen_watermark, say_new_key
 from contrafact.cli._options import (
     JsonOption,
     WorkspaceOption,
@@ -74,6 +74,25 @@ def mark(  # noqa: PLR0913 - every option is an argument
             help="Its certificate, then those that vouch for it.",
         ),
     ] = None,
+    watermark: Annotated[
+        str | None,
+        typer.Option(
+            "--watermark",
+            metavar="[NAME]",
+            show_default=False,
+            help="Put a mark inside the sound, too; patchwork if no name is given.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="DIR",
+            show_default=False,
+            help="Folder of weights for a watermark of others; with --read, one "
+            "that holds such folders by name.",
+        ),
+    ] = None,
     read: Annotated[
         bool,
         typer.Option("--read", help="Change nothing; show what the file declares."),
@@ -101,7 +120,8 @@ def mark(  # noqa: PLR0913 - every option is an argument
     They say that a trained model made it, which model, release and corpus, and
     which attribution explains it; what is not known is named as not recorded.
     'contrafact generate' marks what it writes by itself. A file that lost its
-    marks is found again by its sound, with --find.
+    marks is found again by its sound, with --find. With --watermark the sound
+    itself is marked, faintly, which survives what strips credentials.
 
     Example:
         contrafact mark song.flac --attribution A-0a1b -w ws
@@ -112,13 +132,20 @@ def mark(  # noqa: PLR0913 - every option is an argument
         raise typer.BadParameter("give --read or --find, not both")
     if (key is None) != (chain is None):
         raise typer.BadParameter("give --key and --chain together")
+    if read and watermark is not None:
+        raise typer.BadParameter("--watermark puts a mark in; --read reads all")
     if read:
-        _read(file, trust or [], as_json=as_json)
+        _read(file, trust or [], weights, as_json=as_json)
     elif find:
         _find(file, workspace, as_json=as_json)
     else:
         own = None if key is None or chain is None else (key, chain)
-        options = {"attribution": attribution, "release": release, "own_key": own}
+        options: dict[str, Any] = {
+            "attribution": attribution,
+            "release": release,
+            "own_key": own,
+        }
+        options["watermark"] = chosen_watermark(watermark, weights)
         _mark(file, out, workspace, options, as_json=as_json)
 
 
@@ -139,6 +166,8 @@ def _mark(
         print_json(marked)
         return
     print_lines(f"Marked {marked.path} as output {marked.output}.")
+    if marked.watermark is not None:
+        print_lines(f"Watermark inside the sound: {marked.watermark}.")
     if marked.sidecar is not None:
         print_lines(f"Its credentials are in {marked.sidecar}; keep them together.")
     if missing := marked.claim.to_json()["not_recorded"]:
@@ -146,14 +175,18 @@ def _mark(
     print_next("mark", marked.path, "--read", workspace=workspace)
 
 
-def _read(file: Path, trust: list[Path], *, as_json: bool) -> None:
+def _read(
+    file: Path, trust: list[Path], weights: Path | None, *, as_json: bool
+) -> None:
     from contrafact.workflows.mark import read_marks
+    from contrafact.workflows.watermarks import read_watermarks_or_none
 
     found = read_marks(file, trust=trust)
+    marks = read_watermarks_or_none(file, weights=weights)
     if as_json:
-        print_json(_document(file, found))
+        print_json({**_document(file, found), "watermarks": marks.to_json()})
         return
-    print_lines(f"{found.state}: {found.reason}")
+    print_lines(f"{found.state}: {found.reason}", marks.in_words())
     if found.state == "none":
         print_lines(f"Look for it by its sound: contrafact mark {file} --find")
         return

@@ -23,7 +23,8 @@ ContrafactError
 │   └── QueryError              the query cannot be attributed
 ├── MatchingError               recognising what is already in audio
 │   ├── MatchIndexError         an index of matching is damaged, or of another kind
-│   └── EnrolmentError          a generator cannot be enrolled from this
+│   ├── EnrolmentError          a generator cannot be enrolled from this
+│   └── WatermarkError          a watermark cannot be used in this way
 ├── RightsError                 parties, identifiers and consents
 │   ├── IdentifierError         a text is not the identifier it should be
 │   ├── ConsentError            a record contradicts itself, or cannot be changed so
@@ -95,6 +96,7 @@ __all__ = [
     "TrainingError",
     "UnknownEntityError",
     "UnknownModelError",
+    "WatermarkError",
     "WithdrawnError",
     "WorkerError",
     "WorkspaceError",
@@ -201,6 +203,10 @@ class MatchIndexError(MatchingError, ValueError):
 
 class EnrolmentError(MatchingError, ValueError):
     """A generator cannot be enrolled from what was given."""
+
+
+class WatermarkError(MatchingError, ValueError):
+    """A watermark is unknown, lacks its package or weights, or cannot carry this."""
 
 
 class RightsError(ContrafactError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,8 +13,10 @@ from contrafact.core.errors import ConfigError
 from contrafact.generators import Generator
 from contrafact.workflows.mark import Marked, prepare_marking, write_marked
 from contrafact.workflows.models import find_model, open_model
+from contrafact.workflows.outputs import sound_of
 from contrafact.workflows.serving import check_serving
 from contrafact.workflows.stores import home_of
+from contrafact.workflows.watermarks import WatermarkChoice, watermarked
 
 __all__ = [
     "GeneratedSong",
@@ -80,6 +82,7 @@ def generate(  # noqa: PLR0913 - options of a command
     n_steps: int = 40,
     guidance: float = 2.0,
     unmarked_because: str | None = None,
+    watermark: WatermarkChoice | None = None,
 ) -> GeneratedSong:
     """Generate a song and write it, with what made it in its tags and marks.
 
@@ -97,6 +100,7 @@ def generate(  # noqa: PLR0913 - options of a command
         guidance: Weight of classifier-free guidance; 1 is none.
         unmarked_because: Why the file gets no content credentials, if it shall
             get none; the register of outputs keeps the reason.
+        watermark: Put this mark inside the sound, too.
 
     Raises:
         SigningKeyError: If the key to mark it with cannot be used.
@@ -105,6 +109,7 @@ def generate(  # noqa: PLR0913 - options of a command
         ConfigError: If prompt, length, steps or guidance cannot be used.
         AudioError: If `out` is neither WAV nor FLAC.
         StorageError: If it cannot be written.
+        WatermarkError: If the song cannot carry the watermark.
     """
     check_prompt(prompt)
     check_suffix(out)
@@ -126,7 +131,14 @@ def generate(  # noqa: PLR0913 - options of a command
     }
     if record.stamp:
         tags["contrafact_stamp"] = record.stamp
-    data = encode_audio(out, samples.numpy(), generator.sample_rate, tags=tags)
+    sound = samples.numpy()
+    if watermark is not None:
+        digest = sound_of(sound, generator.sample_rate).samples_digest
+        sound, said = watermarked(
+            sound, generator.sample_rate, watermark, digest=digest
+        )
+        marking = replace(marking, watermark=said)
+    data = encode_audio(out, sound, generator.sample_rate, tags=tags)
     made = {
         "prompt": prompt,
         "seed": str(seed),

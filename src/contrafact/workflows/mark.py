@@ -28,7 +28,10 @@ from contrafact.audit.marking_keys import (
 from contrafact.audit.sidecar import read_sidecar, seal_sidecar, sidecar_path
 from contrafact.catalog import (
     Workspace,
+    check_suffix,
     container_of,
+    encode_audio,
+    read_audio,
     read_tags,
     write_bytes,
 )
@@ -46,6 +49,7 @@ from contrafact.workflows.outputs import (
 )
 from contrafact.workflows.receipts import Receipt, find_receipt, release_facts
 from contrafact.workflows.stores import STAMP, home_of, is_unlicensed
+from contrafact.workflows.watermarks import WatermarkChoice, watermarked
 
 __all__ = [
     "Marked",
@@ -73,6 +77,7 @@ class Marked:
         key: Id of the key that signed them; None if it was not marked.
         is_new_key: Whether that key was made just now.
         claim: What the credentials say.
+        watermark: Scheme and payload of the mark inside the sound, if any.
     """
 
     path: Path
@@ -82,6 +87,7 @@ class Marked:
     key: str | None
     is_new_key: bool
     claim: OutputClaim
+    watermark: str | None = None
 
     @property
     def is_marked(self) -> bool:
@@ -96,11 +102,13 @@ class Marking:
     Attributes:
         is_new_key: Whether the key was made just now.
         unmarked_because: Why there is no key.
+        watermark: Scheme and payload of the mark inside the sound, if any.
     """
 
     key: MarkingKey | None
     is_new_key: bool = False
     unmarked_because: str | None = None
+    watermark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +128,7 @@ def mark(
     attribution: str | None = None,
     release: str | None = None,
     own_key: tuple[Path, Path] | None = None,
+    watermark: WatermarkChoice | None = None,
 ) -> Marked:
     """Put content credentials into a generated file, and enter it in the register.
 
@@ -136,17 +145,21 @@ def mark(
             None and there is one.
         own_key: Private key and certificates; those in the folder of keys if
             None, made at the first use.
+        watermark: Put this mark inside the sound, too. What is written is then
+            WAV or FLAC, and credentials that were inside are not kept.
 
     Raises:
-        AudioError: If the file cannot be read or is silent.
+        AudioError: If the file cannot be read or is silent, or cannot be given
+            a watermark.
         AttributionError: If there is no such attribution.
         ConfigError: If it, the release and the tags are about different songs.
         CredentialsError: If the file was altered since it was last marked.
         SigningKeyError: If the key cannot be used.
         StorageError: If a file cannot be written.
+        WatermarkError: If the watermark is not at hand, or cannot be read back.
     """
-    kind, sound = container_of(path), sound_in(path)
-    data, receipt = path.read_bytes(), None
+    kind, sound, said = container_of(path), sound_in(path), None
+    data, receipt, out = path.read_bytes(), None, out or path
     made = _tagged(path)
     for found in known_outputs(workspace, data, sound)[:1]:
         made = _agreed(made, {n: getattr(found.record, n) for n in _MADE}, path)
@@ -154,20 +167,23 @@ def mark(
         receipt = find_receipt(workspace, attribution)
         _require_explained(receipt, sound, path)
         made = _agreed(made, receipt.made, path)
+    if watermark is not None:
+        data, said = _with_watermark(path, out, watermark, digest=sound.samples_digest)
+        kind, sound = check_suffix(out), _sound_of_bytes(data)
     store = home_of(workspace, made["model"] or "")
     draft = _draft(store, sound, made, release=release, receipt=receipt)
     key, is_new = _key(own_key)
-    out, sidecar = out or path, None
+    sidecar = None
     if mime := EMBEDDED.get(kind):
         data = sign_audio(data, mime, draft.claim, key)
     else:
         sidecar = sidecar_path(out)
         sealed = seal_sidecar(out.name, data, draft.claim, key)
-    marking = Marking(key=key, is_new_key=is_new)
+    marking = Marking(key=key, is_new_key=is_new, watermark=said)
     marked = _entered(store, draft, data=data, out=out, marking=marking)
     if sidecar is not None:
         write_bytes(sidecar, sealed)
-    if mime or out != path:
+    if mime or out != path or said:
         write_bytes(out, data)
     return replace(marked, sidecar=sidecar)
 
@@ -207,14 +223,28 @@ def write_marked(
         SigningKeyError: If the key cannot be used.
         StorageError: If a file cannot be written.
     """
-    samples, rate = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)
-    draft = _draft(workspace, sound_of(samples.T, rate), made)
+    draft = _draft(workspace, _sound_of_bytes(data), made)
     if marking.key is not None:
         mime = EMBEDDED["FLAC" if data.startswith(b"fLaC") else "WAV"]
         data = sign_audio(data, mime, draft.claim, marking.key)
     marked = _entered(workspace, draft, data=data, out=out, marking=marking)
     write_bytes(out, data)
     return marked
+
+
+def _with_watermark(
+    path: Path, out: Path, choice: WatermarkChoice, *, digest: str
+) -> tuple[bytes, str]:
+    """Return a file anew, tags and all, with a mark inside its sound."""
+    check_suffix(out)
+    audio = read_audio(path, mono=False)
+    marked, said = watermarked(audio.samples, audio.sample_rate, choice, digest=digest)
+    return encode_audio(out, marked, audio.sample_rate, tags=read_tags(path)), said
+
+
+def _sound_of_bytes(data: bytes) -> Sound:
+    samples, rate = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)
+    return sound_of(samples.T, rate)
 
 
 def _tagged(path: Path) -> dict[str, str | None]:
@@ -315,6 +345,7 @@ def _entered(
         key=None if key is None else key.signer.public_key.id,
         attribution=draft.claim.attribution,
         attribution_digest=draft.claim.attribution_digest,
+        watermark=marking.watermark,
     )
     OutputRegister.of(workspace).add(draft.record, file, draft.sound.fingerprint)
     return Marked(
@@ -325,6 +356,7 @@ def _entered(
         key=file.key,
         is_new_key=marking.is_new_key,
         claim=draft.claim,
+        watermark=marking.watermark,
     )
 
 

@@ -108,6 +108,7 @@ class OutputFile:
         key: Id of the key that marked it.
         attribution: Id of the attribution that its credentials name, with the
             SHA-256 of its receipt.
+        watermark: Scheme and payload of the mark inside the sound, if any.
     """
 
     digest: str
@@ -118,6 +119,7 @@ class OutputFile:
     key: str | None = None
     attribution: str | None = None
     attribution_digest: str | None = None
+    watermark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

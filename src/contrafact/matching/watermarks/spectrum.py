@@ -1,0 +1,172 @@
+"""What the detector sees: how loud each band is, and how that changes.
+
+Only magnitudes are looked at, so that polarity, phase and small shifts in time
+do not matter; time and frequency can be read as if on a tape that runs at
+another speed, or in a sound that was stretched or transposed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import rfft
+
+from contrafact.matching.watermarks.base import Samples
+from contrafact.matching.watermarks.layout import Settings
+
+__all__ = [
+    "Bands",
+    "Summed",
+    "differences",
+    "frames_of",
+    "hann",
+    "pair_differences",
+    "usual_change",
+]
+
+Array = NDArray[np.float64]
+_FLOOR = 1e-7  # of the mean power of all bands: 70 dB below it nothing counts
+_LEAST_SPREAD_DB = 0.35
+_AROUND_S = 1.6
+_HELD_BACK = 1.5
+
+
+def hann(n: int) -> NDArray[np.float32]:
+    """Return a periodic Hann window."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
+
+
+def frames_of(channel: NDArray[np.float32], n_fft: int, hop: int) -> Array:
+    """Return the windowed spectra of a channel, `(n_frames, n_fft // 2 + 1)`.
+
+    Frame `i` is centred on sample `i * hop`.
+    """
+    padded = np.pad(channel, n_fft // 2)
+    views = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    spectra: Array = rfft(views * hann(n_fft), axis=1)
+    return spectra
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Power over time and frequency, summed so that any band can be read.
+
+    Attributes:
+        summed: Power of all channels, summed from 0 Hz up, `(n_frames, n_bins + 1)`.
+        hz_per_bin: Hz from one bin to the next.
+    """
+
+    summed: Array
+    hz_per_bin: float
+    settings: Settings
+
+    @classmethod
+    def of(cls, samples: Samples, sample_rate: int, settings: Settings) -> Bands:
+        """Analyse a sound, `(channel, time)`."""
+        hop = round(settings.hop_s * sample_rate)
+        power = sum(
+            np.abs(frames_of(channel, 4 * hop, hop)) ** 2 for channel in samples
+        )
+        summed = np.cumsum(np.pad(np.asarray(power), ((0, 0), (1, 0))), axis=1)
+        return cls(summed, sample_rate / (4 * hop), settings)
+
+    def levels(self, pitch: float = 1.0) -> Array:
+        """Return the level of each band, dB, `(n_bands, n_frames)`.
+
+        Args:
+            pitch: Read as if all frequencies were this much higher.
+        """
+        places = self.settings.edges_hz * pitch / self.hz_per_bin + 0.5
+        places = np.minimum(places, self.summed.shape[1] - 1.001)
+        whole = places.astype(int)
+        part = places - whole
+        at = self.summed[:, whole] * (1 - part) + self.summed[:, whole + 1] * part
+        power = np.diff(at, axis=1).T
+        floor = _FLOOR * float(power.mean()) + 1e-12
+        levels: Array = 10.0 * np.log10(power + floor)
+        return levels
+
+
+@dataclass(frozen=True, eq=False)
+class Summed:
+    """Levels of bands, ready to be read at any tempo.
+
+    Attributes:
+        levels: Summed over time, dB, `(n_frames + 1, n_bands)`.
+        usual: How much they usually change around a frame, `(n_frames, n_bands)`.
+    """
+
+    levels: Array
+    usual: Array
+
+    @classmethod
+    def of(cls, levels: Array, settings: Settings) -> Summed:
+        """Sum levels, `(n_bands, n_frames)`."""
+        usual = usual_change(pair_differences(levels, settings), settings)
+        cell, n_frames = settings.frames_per_cell, levels.shape[1]
+        centred = np.pad(usual, ((0, 0), (cell, cell)), mode="edge")[:, :n_frames]
+        summed = np.cumsum(np.pad(levels.T, ((1, 0), (0, 0))), axis=0)
+        return cls(summed, np.ascontiguousarray(centred.T))
+
+    def middle(self, n_frames: int) -> Summed:
+        """Return the middle of it, at most so many frames."""
+        start = max(0, (len(self.usual) - n_frames) // 2)
+        end = start + n_frames
+        return Summed(self.levels[start : end + 1], self.usual[start:end])
+
+
+def differences(
+    summed: Summed, settings: Settings, *, tempo: float = 1.0, step: int = 1
+) -> Array:
+    """Return by how much a cell that begins at a frame is louder than the next.
+
+    Each is divided by what is usual around it in its band, and what is far
+    outside that is held back, so that one drum does not drown the mark.
+
+    Args:
+        summed: What to read.
+        settings: The shape of the mark.
+        tempo: Read as if the sound were this much faster.
+        step: Frames, at the tempo, from one start to the next.
+
+    Returns:
+        `(n_starts, n_bands)`.
+    """
+    cell = settings.frames_per_cell / tempo
+    n_starts = max(0, int((len(summed.usual) - 2 * cell) * tempo / step))
+    starts = np.asarray(np.arange(n_starts) * (step / tempo), dtype=np.float64)
+    low, middle, high = (_at(summed.levels, starts + i * cell) for i in range(3))
+    usual = summed.usual[(starts + cell).astype(int)]
+    raw = (2 * middle - low - high) / (cell * usual)
+    held: Array = raw / np.sqrt(1.0 + (raw / _HELD_BACK) ** 2)
+    return held
+
+
+def _at(summed: Array, places: Array) -> Array:
+    whole = np.minimum(places.astype(int), len(summed) - 2)
+    part = (places - whole)[:, None]
+    return np.asarray(summed[whole] * (1 - part) + summed[whole + 1] * part)
+
+
+def pair_differences(levels: Array, settings: Settings) -> Array:
+    """Return the differences in dB, `(n_bands, n_starts)`."""
+    cell = settings.frames_per_cell
+    summed = np.cumsum(np.pad(levels, ((0, 0), (1, 0))), axis=1)
+    n = max(0, levels.shape[1] - 2 * cell + 1)
+    low, middle, high = (summed[:, i * cell : i * cell + n] for i in range(3))
+    found: Array = (2 * middle - low - high) / cell
+    return found
+
+
+def usual_change(raw: Array, settings: Settings) -> Array:
+    """Return how large differences are around each, dB, as `raw`."""
+    width = max(1, round(_AROUND_S / settings.hop_s))
+    summed = np.cumsum(np.pad(np.abs(raw), ((0, 0), (1, 0))), axis=1)
+    n = raw.shape[1]
+    low = np.maximum(np.arange(n) - width // 2, 0)
+    high = np.minimum(low + width, n)
+    mean = (summed[:, high] - summed[:, low]) / (high - low)
+    usual: Array = 1.25 * mean + _LEAST_SPREAD_DB
+    return usual
