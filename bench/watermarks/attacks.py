@@ -17,10 +17,9 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import sound
 from numpy.typing import NDArray
 from scipy import signal
-
-import sound
 
 Samples = NDArray[np.float32]
 

@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sound import mel_bank, spectra_of
 
 Samples = NDArray[np.float32]

@@ -10,6 +10,8 @@ References:
 
 from __future__ import annotations
 
+import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +81,13 @@ class AudioSeal:
             WatermarkError: If the package is not installed.
         """
         folder_of_package("audioseal", install=_INSTALL)
-        from audioseal import builder
-        from audioseal.loader import AudioSeal as Loader
-        from audioseal.loader import load_local_model_config
-        from omegaconf import OmegaConf
+        with warnings.catch_warnings():
+            # It compiles parts of itself in a way that PyTorch calls outdated.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from audioseal import builder
+            from audioseal.loader import AudioSeal as Loader
+            from audioseal.loader import load_local_model_config
+            from omegaconf import OmegaConf
 
         kinds: dict[str, tuple[Any, Any]] = {
             "generator": (builder.AudioSealWMConfig, builder.create_generator),
@@ -104,7 +109,7 @@ class AudioSeal:
         check_bits(bits, self)
         heard = torch.from_numpy(at_rate(samples, sample_rate, self.sample_rate))
         message = torch.from_numpy(bits.astype(np.int64))[None].repeat(len(heard), 1)
-        with torch.no_grad():
+        with torch.no_grad(), _uncompiled():
             added = self._generator.get_watermark(heard[:, None], message=message)
         back = at_rate(added[:, 0].numpy(), self.sample_rate, sample_rate)
         return fitted(samples, back)
@@ -116,7 +121,7 @@ class AudioSeal:
         check_sound(samples, sample_rate, least_s=self.least_s)
         mono = samples.mean(axis=0, keepdims=True)
         heard = torch.from_numpy(at_rate(mono, sample_rate, self.sample_rate))
-        with torch.no_grad():
+        with torch.no_grad(), _uncompiled():
             found, message = self._detector.detect_watermark(heard[:, None])
         score = float(found[0])
         return Detection(
@@ -126,3 +131,11 @@ class AudioSeal:
             false_positive_rate=None,
             detail=f"marked in {score:.0%} of the samples",
         )
+
+
+def _uncompiled() -> AbstractContextManager[None]:
+    """Keep the package from compiling itself, which needs a compiler of C++."""
+    from audioseal.libs.moshi.utils.compile import no_compile
+
+    context: AbstractContextManager[None] = no_compile()
+    return context

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from contrafact.matching.watermarks.base import Bits
 
-__all__ = ["N_CHECK", "N_CODED", "N_PAYLOAD", "decode", "encode", "passes"]
+__all__ = [
+    "N_CHECK",
+    "N_CODED",
+    "N_PAYLOAD",
+    "checksum",
+    "decode",
+    "encode",
+    "passes",
+]
 
 N_PAYLOAD, N_CHECK = 16, 16
 _MEMORY = 8

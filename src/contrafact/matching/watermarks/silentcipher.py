@@ -40,7 +40,7 @@ __all__ = ["SilentCipher"]
 _INSTALL = "pip install --no-deps silentcipher"
 _POWER = 0.002837200844477648
 """The mean power of the speech it was trained on; sound is brought to it."""
-_SHIFT = 10
+_N_SHIFTS = 8
 _FOUND_ABOVE = 0.6
 _PUBLISHED: dict[str, Any] = {
     "SR": 44_100,
@@ -179,19 +179,21 @@ class SilentCipher:
     def detect(self, samples: Samples, sample_rate: int) -> Detection:
         """Look for the mark in the mean of all channels; see `Watermark.detect`.
 
-        The beginning of the frames is searched for in steps of ten samples, in
-        a tenth of the places its makers try, then near the best.
+        Where the frames begin is tried in eighths of a frame, which takes the
+        detector eight times where there is no mark.
         """
         check_sound(samples, sample_rate, least_s=self.least_s)
         mono = samples.mean(axis=0)[None]
         heard = at_rate(mono, sample_rate, self.sample_rate)[0]
         heard = heard * np.sqrt(_POWER / (float((heard**2).mean()) + 1e-12))
-        rough = range(0, self._s.HOP_LENGTH, 10 * _SHIFT)
-        tried = {shift: self._letters(heard[shift:]) for shift in rough}
-        best = max(tried, key=lambda shift: tried[shift][1])
-        for shift in range(max(0, best - 9 * _SHIFT), best + 10 * _SHIFT, _SHIFT):
-            tried.setdefault(shift, self._letters(heard[shift:]))
-        letters, agreeing = max(tried.values(), key=lambda one: one[1])
+        letters, agreeing = self._letters(heard)
+        for shift in range(1, _N_SHIFTS):
+            if agreeing > _FOUND_ABOVE:
+                break
+            start = shift * self._s.HOP_LENGTH // _N_SHIFTS
+            letters, agreeing = max(
+                (letters, agreeing), self._letters(heard[start:]), key=lambda x: x[1]
+            )
         ends = np.flatnonzero(letters == 0)
         turned = np.roll(letters, -ends[0] - 1) if len(ends) else letters
         values = np.maximum(turned[: self._s.message_len - 1] - 1, 0)

@@ -36,6 +36,7 @@ __all__ = ["WavMark"]
 
 _INSTALL = "pip install --no-deps wavmark"
 _PATTERN = np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 0, 1, 1, 0])
+_BLOCKS = "hinet.inv_blocks."
 _SECOND, _GAP = 16_000, 1_600
 _STEP, _BATCH = 800, 16
 _SNR_DB = (20.0, 38.0)
@@ -61,8 +62,9 @@ class WavMark:
             WatermarkError: If the package is not installed, or the weights are
                 missing or of another network.
         """
-        made = cls.build()
         tensors = read_tensors(weights, "wavmark.safetensors")
+        blocks = {n.split(".")[2] for n in tensors if n.startswith(_BLOCKS)}
+        made = cls.build(n_layers=len(blocks) or 8)
         source = str(weights / "wavmark.safetensors")
         load_tensors(made._network, tensors, source=source)
         return made
