@@ -53,12 +53,18 @@ class RecordingMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AspectSpan:
-    """A span of the query and the span of the recording it resembles."""
+    """A span of the query and the span of the recording it resembles.
+
+    Attributes:
+        tempo_map: Times that belong together, (query, recording), ascending;
+            empty where they were not followed.
+    """
 
     query_start_s: Seconds
     query_end_s: Seconds
     reference_start_s: Seconds
     reference_end_s: Seconds
+    tempo_map: tuple[tuple[Seconds, Seconds], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,144 @@
+"""One recording of an index on disk: a file of its own, whole or not there.
+
+So appending and deleting touch nothing else, and a process that is killed leaves
+an index of what was complete. The content carries a checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from contrafact.catalog.atomic import write_bytes
+from contrafact.core.errors import MatchIndexError
+from contrafact.matching.versions.base import Strand
+from contrafact.matching.versions.calibration import NullQuery
+from contrafact.matching.versions.layers import LAYERS, Strands
+
+__all__ = ["FORMAT", "Link", "Record", "read_record", "record_path", "write_record"]
+
+FORMAT = "versions-1"  # to be changed when a layer makes something else of audio
+Link = tuple[str, float]
+"""Another recording of the catalog, and what it reached with all layers joined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Record:
+    """What is kept of a recording.
+
+    Attributes:
+        work_id: None if it names none.
+        strands: Of the whole recording.
+        null: What it and its decoys reached when it was added.
+        links: The recordings it was most alike then, best first.
+    """
+
+    recording_id: str
+    work_id: str | None
+    strands: Strands
+    null: tuple[NullQuery, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    @property
+    def work(self) -> str:
+        """The work; the recording itself if it names none."""
+        return self.recording_id if self.work_id is None else self.work_id
+
+
+def record_path(directory: Path, recording_id: str) -> Path:
+    """Return where a recording's file is; any text will do as its identifier."""
+    digest = hashlib.sha256(recording_id.encode()).hexdigest()
+    return directory / f"{digest[:32]}.safetensors"
+
+
+def write_record(directory: Path, record: Record) -> None:
+    """Write it, whole or not at all.
+
+    Raises:
+        StorageError: If the disk is full or not writable.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        "duration_s": np.array([record.strands.duration_s]),
+        "n_compared": np.array([q.n_compared for q in record.null], np.int64),
+        "n_values": np.array([len(q.values) for q in record.null], np.int64),
+        "values": np.concatenate([np.zeros((0, 5), np.float32)]
+                                 + [q.values for q in record.null]),
+        "kind": np.concatenate([np.zeros(0, np.uint8)]
+                               + [q.kind for q in record.null]),
+    }  # fmt: skip
+    for layer, strand in zip(LAYERS, record.strands.strands, strict=True):
+        arrays[f"{layer.name}.start_s"] = strand.start_s
+        arrays[f"{layer.name}.end_s"] = strand.end_s
+        arrays[f"{layer.name}.values"] = strand.values
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    about = json.dumps([record.recording_id, record.work_id, record.links])
+    header = {"format": FORMAT, "about": about, "checksum": _checksum(arrays, about)}
+    path = record_path(directory, record.recording_id)
+    write_bytes(path, save(arrays, metadata=header))
+
+
+def _checksum(arrays: dict[str, NDArray[Any]], about: str) -> str:
+    value = zlib.crc32(about.encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), value))
+    return f"{value:08x}"
+
+
+def read_record(path: Path) -> Record:
+    """Read a recording's file.
+
+    Raises:
+        MatchIndexError: If it is damaged, or of another version.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header.get("format") != FORMAT:
+            raise MatchIndexError(
+                f"{path} is of the format {header.get('format')!r}, not {FORMAT!r}. "
+                "Build the index anew."
+            )
+        if header["checksum"] != _checksum(arrays, header["about"]):
+            raise ValueError("its checksum is wrong")
+        return _record(arrays, json.loads(header["about"]))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if isinstance(error, MatchIndexError):
+            raise
+        raise MatchIndexError(
+            f"{path} is damaged: {error}. Delete this file and add the recording again."
+        ) from error
+
+
+def _record(arrays: dict[str, NDArray[Any]], about: list[Any]) -> Record:
+    recording_id, work_id, links = about
+    parts = ("start_s", "end_s", "values")
+    strands = tuple(
+        Strand(*(arrays[f"{layer.name}.{part}"] for part in parts)) for layer in LAYERS
+    )
+    ends = np.cumsum(arrays["n_values"])[:-1]
+    null = [
+        NullQuery(int(n), values, kind)
+        for n, values, kind in zip(
+            arrays["n_compared"],
+            np.split(arrays["values"], ends),
+            np.split(arrays["kind"], ends),
+            strict=True,
+        )
+    ] if len(arrays["n_values"]) else []  # fmt: skip
+    return Record(
+        recording_id=str(recording_id),
+        work_id=None if work_id is None else str(work_id),
+        strands=Strands(float(arrays["duration_s"][0]), strands),
+        null=tuple(null),
+        links=tuple((str(name), float(value)) for name, value in links),
+    )

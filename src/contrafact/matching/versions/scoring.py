@@ -1,0 +1,154 @@
+"""Compares a segment with all segments of an index, by every layer.
+
+The word index of each layer proposes; what any of them puts forward is aligned
+by all, so that each layer has its say on the same segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.matching.versions.alignment import best_scores
+from contrafact.matching.versions.base import Layer, Strand, stacked
+from contrafact.matching.versions.layers import LAYERS, Strands
+from contrafact.matching.versions.voting import WordIndex
+
+__all__ = ["Comparison", "SegmentTable"]
+
+_N_BY_LAYER, _N_BY_ALL = 16, 32
+_VOTES_COUNT = 0.02  # beside the likeness of profiles, when a key is guessed
+_BLOCK = 16  # pairs aligned at once, which keeps them in the cache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """What a segment is like.
+
+    Attributes:
+        segments: Numbers of the segments looked at, `(candidate,)`.
+        scores: Of the alignment by each layer, `(candidate, layer)`; NaN where
+            one of the two has no such strand.
+        shifts: The shift of each alignment.
+    """
+
+    segments: NDArray[np.intp]
+    scores: NDArray[np.float32]
+    shifts: NDArray[np.intp]
+
+
+class SegmentTable:
+    """Numbered segments with their words."""
+
+    def __init__(self) -> None:
+        self.segments: list[Strands] = []
+        self._words = [WordIndex(layer.n_shifts) for layer in LAYERS]
+        self._profiles: list[NDArray[np.float32]] = []
+
+    def append(self, segment: Strands) -> int:
+        """Add a segment; return its number."""
+        for layer, words, strand in zip(
+            LAYERS, self._words, segment.strands, strict=True
+        ):
+            words.append(layer.words(strand))
+        self._profiles.append(np.stack([_profile(s) for s in segment.strands]))
+        self.segments.append(segment)
+        return len(self.segments) - 1
+
+    def compare(self, query: Strands, allowed: NDArray[np.bool_]) -> Comparison:
+        """Return how alike a segment is to those it may be alike to.
+
+        Args:
+            query: The segment.
+            allowed: Which segments to look at, `(segment,)`.
+        """
+        votes = [
+            words.votes(layer.words(strand))
+            for layer, words, strand in zip(
+                LAYERS, self._words, query.strands, strict=True
+            )
+        ]
+        chosen = _shortlist([v.max(axis=1) for v in votes], allowed)
+        scores = np.full((len(chosen), len(LAYERS)), np.nan, np.float32)
+        shifts = np.zeros((len(chosen), len(LAYERS)), np.intp)
+        for k, layer in enumerate(LAYERS):
+            ranked = self._ranked_shifts(k, query.strands[k], votes[k][chosen], chosen)
+            references = [self.segments[i].strands[k] for i in chosen]
+            scores[:, k], shifts[:, k] = _aligned(
+                layer, query.strands[k], references, ranked
+            )
+        return Comparison(chosen, scores, shifts)
+
+    def _ranked_shifts(
+        self,
+        index: int,
+        query: Strand,
+        votes: NDArray[np.float32],
+        chosen: NDArray[np.intp],
+    ) -> NDArray[np.intp]:
+        """Return the shifts to try for each candidate, `(candidate, n_tried)`."""
+        layer = LAYERS[index]
+        if layer.n_shifts == 12:
+            mine = _profile(query)
+            turned = np.stack([np.roll(mine, -shift) for shift in range(12)])
+            theirs = np.array([self._profiles[i][index] for i in chosen])
+            votes = theirs.reshape(-1, 12) @ turned.T + _VOTES_COUNT * votes
+        elif layer.name == "rhythm":  # a tempo may lie between two steps
+            votes = votes + 0.5 * (np.roll(votes, 1, 1) + np.roll(votes, -1, 1))
+        return np.argsort(-votes, axis=1, kind="stable")[:, : layer.n_tried]
+
+
+def _profile(strand: Strand) -> NDArray[np.float32]:
+    """Return which pitch classes a strand of frames holds, of unit length."""
+    if strand.values.shape[1] != 12 or not len(strand):
+        return np.zeros(12, np.float32)
+    mean = strand.values.mean(axis=0)
+    mean = mean - mean.mean()
+    result: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-6)
+    return result
+
+
+def _shortlist(
+    coarse: Sequence[NDArray[np.float32]], allowed: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Return the best by each layer and by all together, in ascending order."""
+    total = np.sum([c / (c.std() + 1e-6) for c in coarse], axis=0)
+    chosen: set[int] = set()
+    for scores, n_best in [*((c, _N_BY_LAYER) for c in coarse), (total, _N_BY_ALL)]:
+        ranked = np.where(allowed, scores, -np.inf)
+        best = np.argsort(-ranked, kind="stable")[:n_best]
+        chosen.update(int(i) for i in best if allowed[i])
+    return np.array(sorted(chosen), np.intp)
+
+
+def _aligned(
+    layer: Layer,
+    query: Strand,
+    references: Sequence[Strand],
+    shifts: NDArray[np.intp],
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Return the best score over the shifts, and that shift, of each reference."""
+    known = np.array([len(r) > 0 for r in references], bool)
+    scores = np.full(len(references), np.nan, np.float32)
+    best = np.zeros(len(references), np.intp)
+    if not len(query) or not known.any():
+        return scores, best
+    # Those of like length together, so that little is padding.
+    order = sorted(
+        (int(i) for i in np.flatnonzero(known)), key=lambda i: len(references[i])
+    )
+    for first in range(0, len(order), _BLOCK):
+        block = order[first : first + _BLOCK]
+        values = stacked([references[i] for i in block], layer.dimension)
+        tried = shifts[block]
+        found = np.stack(
+            [best_scores(layer.likeness(query, values, column)) for column in tried.T],
+            axis=1,
+        )
+        winner = found.argmax(axis=1)
+        scores[block] = found[np.arange(len(block)), winner]
+        best[block] = tried[np.arange(len(block)), winner]
+    return scores, best
