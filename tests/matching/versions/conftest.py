@@ -65,9 +65,7 @@ def _tune(
     place = np.abs((np.cumsum(steps) + 4) % 18 - 9)
     length = lengths.choice([0.2, 0.3, 0.4, 0.6, 0.9], 160)
     start = np.cumsum(length) - length
-    return np.stack(
-        [start, start + 0.95 * length, scale[place], np.zeros(160)], axis=1
-    )
+    return np.stack([start, start + 0.95 * length, scale[place], np.zeros(160)], axis=1)
 
 
 def _chords(

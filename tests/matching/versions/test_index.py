@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from contrafact.matching.versions import SAMPLE_RATE, VersionIndex
 
 from .conftest import DURATION_S, Composer
 
-N_WORKS = 12
+N_WORKS = 8
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, compose: Composer) -> Path:
-    """Return an index of twelve unlike works, each once."""
+    """Return an index of eight unlike works, each once."""
     folder = tmp_path_factory.mktemp("index") / "works"
     index = VersionIndex.create(folder)
     for work in range(N_WORKS):
@@ -52,7 +53,7 @@ def test_one_aspect_alone_is_found_by_that_aspect(
     folder: Path, compose: Composer, kept: str
 ) -> None:
     """What was kept is found, where it is, and the other two are not."""
-    seeds = [7 if aspect == kept else 200 for aspect in ASPECTS]
+    seeds = [7 if aspect == kept else 201 for aspect in ASPECTS]
     notes = compose(*seeds, semitones=-2, errors=5)
     (match,) = VersionIndex.open(folder).identify_notes(notes, duration_s=DURATION_S)
     assert match.work_id == "w7"
@@ -76,36 +77,31 @@ def test_no_p_value_is_below_what_the_null_can_show(
 
 
 def test_what_was_deleted_is_not_found_again(
-    tmp_path: Path, compose: Composer
+    folder: Path, tmp_path: Path, compose: Composer
 ) -> None:
     """A deleted recording is gone at once and after opening again."""
-    index = VersionIndex.create(tmp_path)
-    for work in range(3):
-        notes = compose(work, work, work).between(0, 16)
-        index.add_notes(f"r{work}", None, notes, duration_s=16.0)
+    shutil.copytree(folder, tmp_path / "works")
+    index = VersionIndex.create(tmp_path / "works")
     index.delete("r1")
-    for opened in (index, VersionIndex.open(tmp_path)):
-        assert sorted(opened.recording_ids) == ["r0", "r2"]
+    for opened in (index, VersionIndex.open(tmp_path / "works")):
+        assert len(opened.recording_ids) == N_WORKS - 1
         found = opened.rank(compose(1, 1, 1), duration_s=DURATION_S)
         assert "r1" not in dict(found)
+        assert opened.identify_notes(compose(1, 1, 1), duration_s=DURATION_S) == ()
     with pytest.raises(MatchingError, match="no recording 'r1'"):
         index.delete("r1")
 
 
 def test_cliques_join_what_is_alike_and_what_names_one_work(
-    tmp_path: Path, compose: Composer
+    folder: Path, tmp_path: Path, compose: Composer
 ) -> None:
     """Versions that name no work are found; those that name one are believed."""
-    index = VersionIndex.create(tmp_path)
-    for work in range(5):
-        index.add_notes(
-            f"a{work}", None, compose(work, work, work), duration_s=DURATION_S
-        )
+    shutil.copytree(folder, tmp_path / "works")
+    index = VersionIndex.create(tmp_path / "works")
     again = compose(2, 2, 2, semitones=4, tempo=0.9, errors=3)
-    index.add_notes("b2", None, again, duration_s=DURATION_S)
-    index.add_notes("c", "w", compose(50, 50, 50), duration_s=DURATION_S)
-    index.add_notes("d", "w", compose(60, 60, 60), duration_s=DURATION_S)
-    assert index.cliques() == [("a2", "b2"), ("c", "d")]
+    index.add_notes("again", None, again, duration_s=DURATION_S)
+    index.add_notes("other", "w4", compose(60, 60, 60), duration_s=DURATION_S)
+    assert index.cliques() == [("again", "r2"), ("other", "r4")]
 
 
 def test_an_index_opened_to_read_is_not_written(folder: Path) -> None:
@@ -123,7 +119,7 @@ def test_a_truncated_file_is_named(
 ) -> None:
     """A file that was cut short is refused, with what to do."""
     index = VersionIndex.create(tmp_path)
-    index.add_notes("a", None, compose(1, 1, 1), duration_s=DURATION_S)
+    index.add_notes("a", None, compose(1, 1, 1).between(0, 5), duration_s=5.0)
     (path,) = (tmp_path / "recordings").iterdir()
     data = path.read_bytes()
     path.write_bytes(data[: int(cut * len(data))])
@@ -134,7 +130,7 @@ def test_a_truncated_file_is_named(
 def test_a_flipped_bit_is_noticed(tmp_path: Path, compose: Composer) -> None:
     """Content that does not fit its checksum is refused."""
     index = VersionIndex.create(tmp_path)
-    index.add_notes("a", None, compose(1, 1, 1), duration_s=DURATION_S)
+    index.add_notes("a", None, compose(1, 1, 1).between(0, 5), duration_s=5.0)
     (path,) = (tmp_path / "recordings").iterdir()
     data = bytearray(path.read_bytes())
     data[-100] ^= 4
@@ -148,7 +144,7 @@ def test_a_killed_write_leaves_the_index_as_it_was(
 ) -> None:
     """What a killed process left half-written is not read, and is removed."""
     index = VersionIndex.create(tmp_path)
-    index.add_notes("a", None, compose(1, 1, 1), duration_s=DURATION_S)
+    index.add_notes("a", None, compose(1, 1, 1).between(0, 5), duration_s=5.0)
     (path,) = (tmp_path / "recordings").iterdir()
     half = path.with_name(f".{path.stem}.tmp-0123456789abcdef.safetensors")
     half.write_bytes(path.read_bytes()[:100])

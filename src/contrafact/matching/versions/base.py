@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.versions.alignment import Likeness
-from contrafact.matching.versions.notes import Notes
+from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Layer", "Strand", "Words", "stacked"]
 
@@ -69,7 +69,7 @@ class Layer(Protocol):
     n_shifts: int
     n_tried: int
 
-    def strand(self, notes: Notes, duration_s: float) -> Strand:
+    def strand(self, voices: Voices, duration_s: float) -> Strand:
         """Return what the layer makes of a recording, which may be empty."""
         ...
 

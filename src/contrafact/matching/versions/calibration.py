@@ -41,6 +41,8 @@ _PRIOR_LEVEL = np.array([0.7, 0.3, 0.85, 0.54], np.float32)
 _PRIOR_SPREAD = np.array([0.17, 0.11, 0.4, 0.155], np.float32)
 _PRIOR_COUNT = 8.0  # how many comparisons the above counts as
 _WEIGHTS = np.array([0.6, 0.8, 0.25, 1.2], np.float32)
+# A melody may be like another by chance more than harmony or rhythm.
+_ALONE = np.array([0.75, 1.0, 1.0], np.float32)
 _PIECES_S = (3.0, 8.0)
 
 REAL, DECOY, UNLABELLED = 0, 1, 2
@@ -94,7 +96,7 @@ def joined(values: Floats) -> Floats:
     """
     known = np.nan_to_num(np.clip(values, -2, 15), nan=0.0)
     together = known @ _WEIGHTS / np.float32(np.linalg.norm(_WEIGHTS))
-    alone = known[:, :3].max(axis=1, initial=0)
+    alone = (known[:, :3] * _ALONE).max(axis=1, initial=0)
     result: Floats = np.maximum(together, alone)
     return result
 

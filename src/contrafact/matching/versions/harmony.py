@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from contrafact.matching.versions.alignment import Likeness
 from contrafact.matching.versions.base import Strand, Words
 from contrafact.matching.versions.chords import chord_words, frame_likeness, frames
-from contrafact.matching.versions.notes import Notes
-from contrafact.matching.versions.voices import is_melody
+from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Harmony"]
 
@@ -32,10 +31,9 @@ class Harmony:
     n_shifts = 12
     n_tried = 3
 
-    def strand(self, notes: Notes, duration_s: float) -> Strand:
+    def strand(self, voices: Voices, duration_s: float) -> Strand:
         """Return frames; none where there is a melody and nothing else."""
-        below = notes.chosen(~is_melody(notes))
-        strand = frames(below, duration_s, n_smoothed=_N_SMOOTHED)
+        strand = frames(voices.accompaniment, duration_s, n_smoothed=_N_SMOOTHED)
         heard = strand.values.any(axis=1).mean() if len(strand) else 0.0
         return strand if heard >= _LEAST_SHARE else strand.between(0, 0)
 

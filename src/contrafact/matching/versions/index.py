@@ -45,7 +45,7 @@ _MANIFEST = "index.json"
 _RECORDINGS = "recordings"
 # Comparisons with decoys for each recording, so that the smallest p-value that
 # can be given is small enough in a small catalog too.
-_N_DECOY_COMPARISONS = 250
+_N_DECOY_COMPARISONS = 150
 _LEAST_DECOYS = 1
 _N_OWN_SEGMENTS = 4  # of a recording that are looked up when it is added
 _N_LINKS = 10
@@ -108,7 +108,9 @@ class VersionIndex:
                 f"{path} says {found!r}; this version reads {_KIND!r}. Build the index "
                 "anew."
             )
-        for file in sorted((self._directory / _RECORDINGS).glob("*.safetensors")):
+        for file in sorted(
+            (self._directory / _RECORDINGS).glob("[0-9a-f]*.safetensors")
+        ):
             self._library.append(read_record(file))
         return self
 

@@ -11,7 +11,7 @@ from contrafact.matching.versions.melody import Melody
 from contrafact.matching.versions.notes import Notes
 from contrafact.matching.versions.rhythm import Rhythm
 from contrafact.matching.versions.texture import Texture
-from contrafact.matching.versions.voices import without_overtones
+from contrafact.matching.versions.voices import parted
 
 __all__ = ["LAYERS", "Strands", "segment_bounds", "strands_of"]
 
@@ -40,8 +40,8 @@ class Strands:
 
 def strands_of(notes: Notes, duration_s: Seconds) -> Strands:
     """Return what the layers make of the notes heard in a recording."""
-    notes = without_overtones(notes)
-    strands = tuple(layer.strand(notes, duration_s) for layer in LAYERS)
+    voices = parted(notes)
+    strands = tuple(layer.strand(voices, duration_s) for layer in LAYERS)
     return Strands(duration_s, strands)
 
 

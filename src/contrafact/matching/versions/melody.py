@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from contrafact.matching.versions.alignment import Likeness
 from contrafact.matching.versions.base import Strand, Words
-from contrafact.matching.versions.notes import Notes
-from contrafact.matching.versions.voices import is_melody
+from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Melody"]
 
@@ -32,9 +31,9 @@ class Melody:
     n_shifts = 96
     n_tried = 3
 
-    def strand(self, notes: Notes, duration_s: float) -> Strand:
+    def strand(self, voices: Voices, duration_s: float) -> Strand:
         """Return the melody, repeated pitches as one; values are pitches."""
-        line = notes.chosen(is_melody(notes))
+        line = voices.melody
         changes = np.diff(line.pitch, prepend=0) != 0
         start = line.start_s[changes].astype(np.float32)
         end = np.append(start[1:], line.end_s[-1:].astype(np.float32))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contrafact.matching.versions.alignment import Floats, Likeness
 from contrafact.matching.versions.base import Strand, Words
-from contrafact.matching.versions.notes import Notes
+from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Rhythm"]
 
@@ -39,9 +39,9 @@ class Rhythm:
     n_shifts = 32
     n_tried = 2
 
-    def strand(self, notes: Notes, duration_s: float) -> Strand:
+    def strand(self, voices: Voices, duration_s: float) -> Strand:
         """Return times between onsets; values are their natural logarithms."""
-        onsets = _distinct(notes.start_s)
+        onsets = _distinct(voices.notes.start_s)
         length = np.diff(onsets)
         logs = np.log(np.clip(length, _SHORTEST_S, _LONGEST_S))
         return Strand(

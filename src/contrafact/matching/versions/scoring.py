@@ -21,7 +21,7 @@ __all__ = ["Comparison", "SegmentTable"]
 
 _N_BY_LAYER, _N_BY_ALL = 16, 32
 _VOTES_COUNT = 0.02  # beside the likeness of profiles, when a key is guessed
-_BLOCK = 16  # pairs aligned at once, which keeps them in the cache
+_BLOCK = 8  # pairs aligned at once, which keeps them in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,10 +144,10 @@ def _aligned(
         block = order[first : first + _BLOCK]
         values = stacked([references[i] for i in block], layer.dimension)
         tried = shifts[block]
-        found = np.stack(
-            [best_scores(layer.likeness(query, values, column)) for column in tried.T],
-            axis=1,
-        )
+        # All shifts at once: filling a row costs about the same for few pairs.
+        repeated = np.repeat(values, tried.shape[1], axis=0)
+        likeness = layer.likeness(query, repeated, tried.ravel())
+        found = best_scores(likeness).reshape(tried.shape)
         winner = found.argmax(axis=1)
         scores[block] = found[np.arange(len(block)), winner]
         best[block] = tried[np.arange(len(block)), winner]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from contrafact.matching.versions.alignment import Likeness
 from contrafact.matching.versions.base import Strand, Words
 from contrafact.matching.versions.chords import chord_words, frame_likeness, frames
-from contrafact.matching.versions.notes import Notes
+from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Texture"]
 
@@ -31,11 +31,9 @@ class Texture:
     n_shifts = 12
     n_tried = 2
 
-    def strand(self, notes: Notes, duration_s: float) -> Strand:
+    def strand(self, voices: Voices, duration_s: float) -> Strand:
         """Return frames of all notes."""
-        if not len(notes):
-            return frames(notes, 0.0, n_smoothed=_N_SMOOTHED)
-        return frames(notes, duration_s, n_smoothed=_N_SMOOTHED)
+        return frames(voices.notes, duration_s, n_smoothed=_N_SMOOTHED)
 
     def words(self, strand: Strand) -> Words:
         """Return runs of three chords."""

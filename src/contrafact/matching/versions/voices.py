@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.versions.notes import Notes
 
-__all__ = ["is_melody", "without_overtones"]
+__all__ = ["Voices", "is_melody", "parted", "without_overtones"]
 
 _TOGETHER_S = 0.06
 _OVERTONES = (12, 19, 24, 28)
 _WEAKER = 1.15  # by how much its fundamental is stronger than an overtone
 _LONGEST_S = 3.0  # a note that sounds longer no longer hides what is below
 _NEIGHBOURHOOD_S = 3.0
+_MOST_ABOVE = 0.75
 _DIP = 12  # semitones below the line: the accompaniment where the melody rests
 _SAME_ONSET_S = 0.04
 _RELEASE_S = 0.03  # a note may sound on while the next has begun
@@ -51,24 +53,49 @@ def _neighbours(
         yield here, here + distance
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Voices:
+    """Notes without overtones, and which of them are the melody, `(note,)`."""
+
+    notes: Notes
+    is_melody: Bools
+
+    @property
+    def melody(self) -> Notes:
+        """The notes of the melody, one after another."""
+        return self.notes.chosen(self.is_melody)
+
+    @property
+    def accompaniment(self) -> Notes:
+        """All other notes."""
+        return self.notes.chosen(~self.is_melody)
+
+
+def parted(notes: Notes) -> Voices:
+    """Return notes without overtones, parted into melody and accompaniment."""
+    notes = without_overtones(notes)
+    return Voices(notes, is_melody(notes))
+
+
 def is_melody(notes: Notes) -> Bools:
     """Tell which notes are the melody, taken to be the highest line.
 
-    A note below one that still sounds is not; nor is one that lies far below its
-    neighbours in the line. One note stays of those that begin together.
+    A note below one that still sounds is not; nor is one that lies an octave
+    below three quarters of its neighbours in the line. One note stays of those that
+    begin together.
 
     Returns:
         `(note,)`.
     """
     line = np.flatnonzero(_is_highest(notes))
-    start, pitch = notes.start_s[line], notes.pitch[line]
-    kept = np.ones(len(line), bool)
-    for k in range(len(line)):
-        near = start[k] - _NEIGHBOURHOOD_S, start[k] + _NEIGHBOURHOOD_S
-        first, last = np.searchsorted(start, near)
-        around = np.sort(pitch[first:last])
-        kept[k] = pitch[k] >= around[(3 * (len(around) - 1)) // 4] - _DIP
-    line = line[kept]
+    n_near, n_far_above = np.ones(len(line)), np.zeros(len(line))
+    highest = notes.chosen(line)
+    for one, other in _neighbours(highest, _NEIGHBOURHOOD_S):
+        step = highest.pitch[other] - highest.pitch[one]
+        for note, rise in ((one, step), (other, -step)):
+            n_near[note] += 1
+            n_far_above[note] += rise > _DIP
+    line = line[n_far_above < _MOST_ABOVE * n_near]
     line = line[np.diff(notes.start_s[line], prepend=-1.0) > _SAME_ONSET_S]
     result = np.zeros(len(notes), bool)
     result[line] = True
