@@ -19,6 +19,7 @@ SCRIPTS = (
     ("audit.py",),
     ("allocation.py",),
     ("marking.py",),
+    ("watermarks", "--docs"),
     ("attribution.py", "--corpus", "scores"),
     ("attribution.py", "--corpus", "planted"),
     ("verification.py", "--corpus", "scores"),

@@ -201,7 +201,7 @@ def mel_vocoder(samples: Samples, rate: int, n_mels: int = 80) -> Samples:
         levels = np.abs(spectra_of(channel, n_fft, hop))
         rough = np.maximum(inverse @ (bank @ levels), 0.0)
         spectra = rough * np.exp(2j * np.pi * rng.random(rough.shape))
-        for _ in range(24):
+        for _ in range(12):
             again = spectra_of(sound_of(spectra, n_fft, hop, n), n_fft, hop)
             spectra = rough * again / (np.abs(again) + 1e-9)
         made.append(sound_of(spectra, n_fft, hop, n))

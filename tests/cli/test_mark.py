@@ -96,3 +96,41 @@ def test_a_file_that_is_not_there_is_told(run: Run, ws: Path) -> None:
         result = run("mark", "none.wav", "-w", ws, *words)
         assert (result.exit_code, result.stdout) == (4, "")
         assert "none.wav" in result.stderr
+
+
+def test_a_watermark_may_be_asked_for_by_name_or_not(
+    run: Run, document: Document, ws: Path, tmp_path: Path
+) -> None:
+    """With no name it is ours, before and after other options; both are read."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, (8, 16_000)) * rng.uniform(0.3, 1, (8, 1))
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, sound.reshape(-1), 16_000)
+    one, other = tmp_path / "one.flac", tmp_path / "other.flac"
+    marked = document(run("mark", path, "--watermark", "-o", one, "-w", ws, "--json"))
+    assert marked["watermark"].startswith("patchwork:")
+    again = run("mark", path, "-o", other, "-w", ws, "--watermark", "patchwork")
+    assert marked["watermark"] in again.stdout
+    read = document(run("mark", one, "--read", "--json"))["watermarks"]
+    assert {m["name"] for m in read if m["is_found"]} == {"patchwork"}
+    assert marked["watermark"] in run("mark", other, "--read").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--watermark", "nothing"], 12, "no watermark 'nothing'"),
+        (["--watermark", "wavmark"], 12, "--weights"),
+        (["--weights", "."], 2, "give --weights with"),
+        (["--read", "--watermark"], 2, "--read reads all"),
+    ],
+)
+def test_a_watermark_that_cannot_be_is_told(
+    run: Run, ws: Path, song: Path, words: list[str], code: int, says: str
+) -> None:
+    """In one line, with the exit code of its kind."""
+    result = run("mark", song, "-w", ws, *words)
+    assert result.exit_code == code
+    assert says in " ".join(result.stderr.split())

@@ -47,6 +47,15 @@ BENCHMARKS: dict[str, Benchmark] = {
         summary="Measure how surely recordings and works are recognised.",
         options=("--audio DIR: recordings of your own to measure on, too.",),
     ),
+    "watermarks": Benchmark(
+        script="watermarks",
+        summary="Measure what watermarks survive, and how often one is seen in vain.",
+        options=(
+            "--audio DIR: recordings of your own to measure on, too.",
+            "--weights DIR: a folder of weights for each scheme, by its name.",
+            "--docs: write the tables of docs/watermarks.md, too.",
+        ),
+    ),
 }
 """Every benchmark by the name it has on the command line."""
 
