@@ -50,6 +50,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "audit keys revoke",
         "audit verify",
         "bench matching",
+        "bench watermarks",
         "catalog list",
         "catalog show",
         "consent conflicts",
