@@ -40,7 +40,7 @@ JOINT = 4
 _PRIOR_LEVEL = np.array([0.7, 0.3, 0.85, 0.54], np.float32)
 _PRIOR_SPREAD = np.array([0.17, 0.11, 0.4, 0.155], np.float32)
 _PRIOR_COUNT = 8.0  # how many comparisons the above counts as
-_WEIGHTS = np.array([0.6, 0.8, 0.25, 1.2], np.float32)
+_WEIGHTS = np.array([0.6, 0.4, 0.1, 1.2], np.float32)
 # A melody may be like another by chance more than harmony or rhythm.
 _ALONE = np.array([0.75, 1.0, 1.0], np.float32)
 _PIECES_S = (3.0, 8.0)

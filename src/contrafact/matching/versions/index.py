@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -265,11 +265,20 @@ class VersionIndex:
         duration_s: Seconds,
         max_p: float = 0.01,
         n_best: int = 10,
+        without: Collection[str] = (),
     ) -> tuple[WorkMatch, ...]:
-        """Return the works that notes are like; otherwise as `identify`."""
+        """Return the works that notes are like; otherwise as `identify`.
+
+        Args:
+            notes: In order of onset.
+            duration_s: How long the audio is in which they were heard.
+            max_p: As for `identify`.
+            n_best: As for `identify`.
+            without: Recordings that are not looked at.
+        """
         null, n_works = self._calibrated(), self._library.n_works
         segments = query_segments(strands_of(notes, duration_s))
-        findings = [self._library.look_up(segment) for segment in segments]
+        findings = [self._library.look_up(s, _others(without)) for s in segments]
         works = grouped(self._library, findings, null, n_works=n_works)
         certain = [work for work in works if work.joint <= max_p]
         return tuple(
@@ -277,7 +286,9 @@ class VersionIndex:
             for work in certain[:n_best]
         )
 
-    def rank(self, notes: Notes, *, duration_s: Seconds) -> list[tuple[str, float]]:
+    def rank(
+        self, notes: Notes, *, duration_s: Seconds, without: Collection[str] = ()
+    ) -> list[tuple[str, float]]:
         """Return recordings with what they reach, best first, certain or not.
 
         Only those that the coarse index puts forward. Values are comparable
@@ -285,7 +296,7 @@ class VersionIndex:
         """
         best: dict[str, float] = {}
         for segment in query_segments(strands_of(notes, duration_s)):
-            for finding in self._library.look_up(segment):
+            for finding in self._library.look_up(segment, _others(without)):
                 name = self._library.records[finding.recording].recording_id
                 best[name] = max(finding.joint, best.get(name, -np.inf))
         return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -340,6 +351,11 @@ class VersionIndex:
             raise MatchIndexError(
                 f"{self._directory} was opened to read from. Open it with `create`."
             )
+
+
+def _others(without: Collection[str]) -> Callable[[Record], bool]:
+    left_out = frozenset(without)
+    return lambda record: record.recording_id not in left_out
 
 
 def _heard(samples: NDArray[np.float32]) -> tuple[Notes, Seconds]:

@@ -19,7 +19,11 @@ from contrafact.matching.versions.voting import WordIndex
 
 __all__ = ["Comparison", "SegmentTable"]
 
-_N_BY_LAYER, _N_BY_ALL = 16, 32
+# The words of each layer put segments forward; of these the texture, which tells
+# most, is aligned with all, and then every layer with the best.
+_POOL = 64
+_N_BY_LAYER, _N_BY_ALL = (16, 16, 16, 32), 16
+_TEXTURE = 3
 _VOTES_COUNT = 0.02  # beside the likeness of profiles, when a key is guessed
 _BLOCK = 8  # pairs aligned at once, which keeps them in the cache
 
@@ -71,16 +75,28 @@ class SegmentTable:
                 LAYERS, self._words, query.strands, strict=True
             )
         ]
-        chosen = _shortlist([v.max(axis=1) for v in votes], allowed)
-        scores = np.full((len(chosen), len(LAYERS)), np.nan, np.float32)
-        shifts = np.zeros((len(chosen), len(LAYERS)), np.intp)
-        for k, layer in enumerate(LAYERS):
-            ranked = self._ranked_shifts(k, query.strands[k], votes[k][chosen], chosen)
-            references = [self.segments[i].strands[k] for i in chosen]
-            scores[:, k], shifts[:, k] = _aligned(
-                layer, query.strands[k], references, ranked
-            )
+        coarse = [v.max(axis=1) for v in votes]
+        pool = _shortlist(coarse, allowed, (_POOL,) * len(coarse), n_by_all=2 * _POOL)
+        known = np.full(len(self.segments), -np.inf, np.float32)
+        known[pool] = self._align(_TEXTURE, query, votes, pool)[0]
+        coarse[_TEXTURE] = np.nan_to_num(known, nan=-1.0, neginf=-1.0)
+        chosen = _shortlist(coarse, allowed, _N_BY_LAYER, n_by_all=_N_BY_ALL)
+        aligned = [self._align(k, query, votes, chosen) for k in range(len(LAYERS))]
+        scores, shifts = (np.stack(each, axis=1) for each in zip(*aligned, strict=True))
         return Comparison(chosen, scores, shifts)
+
+    def _align(
+        self,
+        index: int,
+        query: Strands,
+        votes: Sequence[NDArray[np.float32]],
+        chosen: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Return scores and shifts of the alignments by one layer, `(candidate,)`."""
+        strand = query.strands[index]
+        shifts = self._ranked_shifts(index, strand, votes[index][chosen], chosen)
+        references = [self.segments[i].strands[index] for i in chosen]
+        return _aligned(LAYERS[index], strand, references, shifts)
 
     def _ranked_shifts(
         self,
@@ -112,12 +128,16 @@ def _profile(strand: Strand) -> NDArray[np.float32]:
 
 
 def _shortlist(
-    coarse: Sequence[NDArray[np.float32]], allowed: NDArray[np.bool_]
+    coarse: Sequence[NDArray[np.float32]],
+    allowed: NDArray[np.bool_],
+    n_by_layer: Sequence[int],
+    *,
+    n_by_all: int,
 ) -> NDArray[np.intp]:
     """Return the best by each layer and by all together, in ascending order."""
     total = np.sum([c / (c.std() + 1e-6) for c in coarse], axis=0)
     chosen: set[int] = set()
-    for scores, n_best in [*((c, _N_BY_LAYER) for c in coarse), (total, _N_BY_ALL)]:
+    for scores, n_best in zip([*coarse, total], [*n_by_layer, n_by_all], strict=True):
         ranked = np.where(allowed, scores, -np.inf)
         best = np.argsort(-ranked, kind="stable")[:n_best]
         chosen.update(int(i) for i in best if allowed[i])
