@@ -25,7 +25,7 @@ from contrafact.matching.versions.calibration import (
     NullQuery,
     decoy,
 )
-from contrafact.matching.versions.layers import strands_of
+from contrafact.matching.versions.layers import segment_bounds, strands_of
 from contrafact.matching.versions.notes import Notes
 from contrafact.matching.versions.records import (
     FORMAT,
@@ -196,12 +196,14 @@ class VersionIndex:
         n_works = len(others)
         n_decoys = max(_LEAST_DECOYS, -(-_N_DECOY_COMPARISONS // n_works))
         rng = np.random.default_rng(zlib.crc32(record.recording_id.encode()))
-        duration_s = record.strands.duration_s
+        bounds = segment_bounds(record.strands.duration_s)
         queries = []
         for _ in range(n_decoys if len(notes) else 0):
-            shuffled = strands_of(decoy(notes, duration_s, rng), duration_s)
-            segments = shuffled.segments()
-            segment = segments[rng.integers(len(segments))]
+            start, end = bounds[rng.integers(len(bounds))]
+            shuffled = decoy(
+                notes.between(start, end).shifted(-start), end - start, rng
+            )
+            segment = strands_of(shuffled, end - start)
             findings = self._library.look_up(segment, lambda r: r.work in others)
             queries.append(
                 self._library.null_query(findings, n_works, kind=DECOY, named=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ _FRAME_S = _FRAME / _RATE
 _WINDOW = 43_844
 _CONTEXT = 16  # frames at each end of a window that are not used
 _HOP = 140  # frames from one window to the next
-_BLOCK = 48  # windows whose notes are made together: 78 s
+# What is heard at once, at `SAMPLE_RATE`: 63 windows, 102.4 s, a whole number at both
+# rates; and how much is heard around it.
+_BLOCK = 63 * _HOP * _FRAME * 320 // 441
+_MARGIN = 2 * SAMPLE_RATE
 _FIRST_PITCH = 21
 
 _SILENT = 1e-4  # RMS; a window below is not looked at
@@ -55,15 +59,28 @@ def transcribe(samples: NDArray[np.float32]) -> Notes:
     Raises:
         MatchingError: If the network cannot be found or run.
     """
-    audio = soxr.resample(samples, SAMPLE_RATE, _RATE) if len(samples) else samples
-    n_windows = -(-len(audio) // (_HOP * _FRAME))
     blocks = []
-    for first in range(0, n_windows, _BLOCK):
-        last = min(first + _BLOCK, n_windows)
-        heard = [_listen(audio, i) for i in range(first, last)]
+    for start in range(0, len(samples), _BLOCK):
+        audio, offset = _resampled(samples, start)
+        n_here = min(len(samples) - start, _BLOCK)
+        n_windows = math.ceil(n_here / SAMPLE_RATE * _RATE / (_HOP * _FRAME))
+        heard = [_listen(audio, offset + i * _HOP * _FRAME) for i in range(n_windows)]
         onset, active = (np.concatenate(each) for each in zip(*heard, strict=True))
-        blocks.append(_notes(onset, active).shifted(first * _HOP * _FRAME_S))
+        blocks.append(_notes(onset, active).shifted(start / SAMPLE_RATE))
     return Notes.joined(blocks)
+
+
+def _resampled(
+    samples: NDArray[np.float32], start: int
+) -> tuple[NDArray[np.float32], int]:
+    """Return a block at the network's rate, with what is around, and where it begins.
+
+    So that hours of audio need no more memory than minutes.
+    """
+    before = min(start, _MARGIN)
+    piece = samples[start - before : start + _BLOCK + _MARGIN]
+    audio: NDArray[np.float32] = soxr.resample(piece, SAMPLE_RATE, _RATE)
+    return audio, before * _RATE // SAMPLE_RATE
 
 
 def find_network() -> Path:
@@ -82,9 +99,9 @@ def find_network() -> Path:
     )
 
 
-def _listen(audio: NDArray[np.float32], index: int) -> list[NDArray[np.float32]]:
-    """Return onset and activity of each pitch, `(frame, pitch)`, of one window."""
-    start = (index * _HOP - _CONTEXT) * _FRAME
+def _listen(audio: NDArray[np.float32], start: int) -> list[NDArray[np.float32]]:
+    """Return onset and activity of each pitch, `(frame, pitch)`, from `start` on."""
+    start -= _CONTEXT * _FRAME
     window = np.zeros(_WINDOW, np.float32)
     piece = audio[max(start, 0) : start + _WINDOW]
     window[max(-start, 0) : max(-start, 0) + len(piece)] = piece
