@@ -58,27 +58,36 @@ def read_piece(piece: Piece) -> Samples:
     return np.asarray(samples, np.float32)
 
 
-def rendered_pieces(folder: Path, *, n_works: int, takes: int = 1) -> list[Piece]:
+def rendered_pieces(folder: Path, *, n_works: int) -> list[Piece]:
     """Render works, or find them rendered already, pools of the corpus in turn.
+
+    Every work is performed once (take 0); every second work again with other
+    timing by the same ensemble (take 1), every fourth also by another ensemble,
+    with other timing (take 2) and with the very same timing (take 3).
 
     Args:
         folder: Where the files are kept.
         n_works: How many works.
-        takes: Performances of each work; the first two by one ensemble.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pieces = []
     for number, (pool, passage) in enumerate(itertools.islice(_works(), n_works)):
-        for take in range(takes):
-            own = pool.ensembles
-            ensemble = own[(number + max(0, take - 1)) % len(own)]
-            taken = _another_take(passage, take) if take else passage
+        for take in (0, 1, 2, 3)[: (1, 2, 1, 4)[number % 4]]:
             name = f"{_short(passage.work)}-{take}"
             path = folder / f"{name}.flac"
             if not path.exists():
-                _render(path, pool, ensemble, taken)
+                ensemble = _ensemble(pool, number, take)
+                taken = _another_take(passage, take) if take in (1, 2) else passage
+                _render(path, pool, ensemble, replace(taken, seed=taken.seed + take))
             pieces.append(Piece(id=name, path=path, work=passage.work, take=take))
     return pieces
+
+
+def _ensemble(pool: Pool, number: int, take: int) -> Ensemble:
+    if take < 2:
+        return pool.ensembles[number % len(pool.ensembles)]
+    others = [e for p in REPERTOIRE for e in p.ensembles if p is not pool]
+    return others[(number + take) % len(others)]
 
 
 def real_pieces(audio: Path, folder: Path) -> list[Piece]:
@@ -184,9 +193,7 @@ def _another_take(passage: Passage, take: int) -> Passage:
         end = max(start + 0.05, when(note.start + note.length))
         notes.append(Note(start, end - start, note.pitch, note.part))
     end_s = max(n.start + n.length for n in notes) + 1
-    return replace(
-        passage, notes=tuple(notes), duration_s=end_s, seed=passage.seed + take
-    )
+    return replace(passage, notes=tuple(notes), duration_s=end_s)
 
 
 def _render(path: Path, pool: Pool, ensemble: Ensemble, passage: Passage) -> None:

@@ -16,7 +16,7 @@ References:
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from contrafact.matching.fingerprint._spectrum import (
     Map,
 )
 
-__all__ = ["Hashes", "Peaks", "find_peaks", "kept_hashes", "query_hashes"]
+__all__ = ["N_KEYS", "Hashes", "Peaks", "find_peaks", "kept_hashes", "query_hashes"]
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -42,6 +42,9 @@ _WIDEST = 18  # semitones
 _KEPT_COMBOS = ((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0))
 _PER_WINDOW = 5
 _RATIO_STEPS = 16
+_N_INTERVALS = 2 * _WIDEST + 4
+N_KEYS = _N_INTERVALS**3 * (_RATIO_STEPS + 1) ** 2
+"""All keys are below this."""
 _PITCH_SLACK, _RATIO_SLACK = 0.2, 0.35  # of a step
 
 
@@ -135,7 +138,9 @@ def query_hashes(peaks: Peaks) -> Hashes:
         digits = [np.concatenate([d, d[again]]) for d in digits]
         digits.append(np.concatenate([low, high[again]]))
         index = np.concatenate([index, index[again]])
-    return _hashes(peaks, quads[index], digits)
+    found = _hashes(peaks, quads[index], digits)
+    order = np.argsort(found.key)  # to be looked up quickly
+    return Hashes(*(getattr(found, f.name)[order] for f in fields(Hashes)))
 
 
 def _strongest(peaks: Peaks, low_s: float, high_s: float, n: int) -> Ints:
@@ -177,7 +182,8 @@ def _values(peaks: Peaks, quads: Ints) -> list[Floats]:
 def _hashes(peaks: Peaks, quads: Ints, digits: list[Ints]) -> Hashes:
     key = np.zeros(len(quads), np.int64)
     for digit in digits[:3]:
-        key = key * 40 + np.clip(digit + 19, 0, 39)
+        interval = np.clip(digit + _N_INTERVALS // 2, 0, _N_INTERVALS - 1)
+        key = key * _N_INTERVALS + interval
     for digit in digits[3:]:
         key = key * (_RATIO_STEPS + 1) + np.clip(digit, 0, _RATIO_STEPS)
     time, pitch = peaks.time[quads], peaks.pitch[quads[:, 0]]

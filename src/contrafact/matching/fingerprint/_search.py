@@ -15,13 +15,12 @@ from contrafact.matching.fingerprint._calibration import (
 )
 from contrafact.matching.fingerprint._hashes import (
     ASKED_PER_S,
-    Hashes,
     find_peaks,
     query_hashes,
 )
 from contrafact.matching.fingerprint._manifest import Part
-from contrafact.matching.fingerprint._notes import unpack_notes
-from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW, PLACES_PER_FRAME
+from contrafact.matching.fingerprint._pairing import APART, find_pairs
+from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
 from contrafact.matching.fingerprint._spectrum import (
     FRAMES_PER_S,
     PER_SEMITONE,
@@ -30,16 +29,12 @@ from contrafact.matching.fingerprint._spectrum import (
 )
 from contrafact.matching.fingerprint._verification import Found, align
 from contrafact.matching.fingerprint._voting import (
-    MAX_SEMITONES,
-    MAX_STRETCH,
-    Pairs,
     Proposal,
     propose,
 )
 
 __all__ = ["find_matches"]
 
-_APART = 1 << 22  # frames that recordings are set apart while voting: 37 hours
 _WINDOW_S, _STEP_S = 12.0, 6.0
 _N_PROPOSALS = 6
 _SHORTEST_S = 2.5
@@ -57,6 +52,7 @@ class _Candidate:
 class _Answer:
     recording_id: str
     found: Found
+    n_pairs: int
     evidence: float
 
 
@@ -78,11 +74,17 @@ def find_answers(parts: Sequence[Part], query: Map) -> list[_Answer]:
         segment = parts[candidate.part].segment
         first, last = segment.starts[candidate.owner], segment.ends[candidate.owner]
         rows = segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
-        found = align(query, unpack_notes(rows), candidate.proposal)
+        found = align(query, rows, candidate.proposal)
         if found is not None:
-            value = evidence(found, candidate.proposal.n_pairs)
-            name = segment.recording_ids[candidate.owner]
-            answers.append(_Answer(recording_id=name, found=found, evidence=value))
+            n_pairs = candidate.proposal.n_pairs
+            answers.append(
+                _Answer(
+                    recording_id=segment.recording_ids[candidate.owner],
+                    found=found,
+                    n_pairs=n_pairs,
+                    evidence=evidence(found, n_pairs),
+                )
+            )
     answers.sort(key=lambda answer: -answer.evidence)
     kept: list[_Answer] = []
     for answer in answers:
@@ -104,9 +106,8 @@ def _is_hidden(one: _Answer, other: _Answer) -> bool:
 def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
     """Yield what the hashes of each stretch of the query propose."""
     hashes = query_hashes(find_peaks(query, ASKED_PER_S))
-    found = [_pairs(part, hashes) for part in parts]
+    pairs = find_pairs(parts, hashes)
     bases = np.cumsum([0, *(len(p.segment.starts) for p in parts)])
-    pairs = _joined(found, bases)
     step, window = _STEP_S * FRAMES_PER_S, _WINDOW_S * FRAMES_PER_S
     first = 0.0
     while first == 0 or first + window - step < len(query):
@@ -114,62 +115,16 @@ def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
         middle = min(first + window / 2, (first + len(query)) / 2)
         some = pairs.at(is_in)
         for proposal in propose(some, middle, n_most=_N_PROPOSALS):
-            number = int((proposal.place(middle) + _APART / 2) // _APART)
+            number = int((proposal.place(middle) + APART / 2) // APART)
             part = int(np.searchsorted(bases, number, side="right")) - 1
             if not 0 <= number < bases[-1]:
                 continue
             yield _Candidate(
                 part=part,
                 owner=number - int(bases[part]),
-                proposal=replace(proposal, start=proposal.start - number * _APART),
+                proposal=replace(proposal, start=proposal.start - number * APART),
             )
         first += step
-
-
-def _pairs(part: Part, hashes: Hashes) -> tuple[Pairs, NDArray[np.int64]]:
-    """Return the pairs of equal hashes, places within recordings, and the owners."""
-    segment = part.segment
-    low = np.searchsorted(segment.key, hashes.key, side="left")
-    n_each = np.searchsorted(segment.key, hashes.key, side="right") - low
-    query = np.repeat(np.arange(len(low)), n_each)
-    behind = np.cumsum(n_each) - n_each
-    place = np.arange(len(query)) + np.repeat(low - behind, n_each)
-    semitones = (hashes.pitch[query] - segment.pitch[place]) / PER_SEMITONE
-    span = segment.span[place].astype(np.float64) / PLACES_PER_FRAME
-    stretch = np.log(np.maximum(span, 0.5) / hashes.span[query])
-    is_near = (np.abs(semitones) < MAX_SEMITONES) & (np.abs(stretch) < MAX_STRETCH)
-    query, place = query[is_near], place[is_near]
-    frame = segment.place[place].astype(np.float64) / PLACES_PER_FRAME
-    owner = np.searchsorted(segment.starts, frame, side="right") - 1
-    is_live = part.is_live[owner] if len(owner) else np.zeros(0, bool)
-    pairs = Pairs(
-        query=hashes.time[query].astype(np.float64),
-        place=frame - segment.starts[owner],
-        semitones=semitones[is_near].astype(np.float64),
-        stretch=stretch[is_near],
-        span=hashes.span[query].astype(np.float64),
-    )
-    return pairs.at(is_live), owner[is_live]
-
-
-def _joined(
-    found: Sequence[tuple[Pairs, NDArray[np.int64]]], bases: NDArray[np.int64]
-) -> Pairs:
-    """Return the pairs of all parts, recordings set far apart."""
-
-    def all_of(name: str) -> NDArray[np.float64]:
-        values = [getattr(pairs, name) for pairs, _ in found]
-        return np.concatenate([np.zeros(0), *values])
-
-    owners = [owner + base for (_, owner), base in zip(found, bases[:-1], strict=True)]
-    numbers = np.concatenate([np.zeros(0, np.int64), *owners])
-    return Pairs(
-        query=all_of("query"),
-        place=all_of("place") + numbers.astype(np.float64) * _APART,
-        semitones=all_of("semitones"),
-        stretch=all_of("stretch"),
-        span=all_of("span"),
-    )
 
 
 def _merged(candidates: list[_Candidate]) -> list[_Candidate]:

@@ -15,7 +15,7 @@ import itertools
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from contrafact.catalog.atomic import atomic_path
 from contrafact.core.errors import MatchIndexError
+from contrafact.matching.fingerprint._hashes import N_KEYS
 
 __all__ = ["VERSION", "Segment", "merge_segments", "write_segment"]
 
@@ -35,11 +36,12 @@ PLACES_PER_FRAME = 2
 """What times of hashes are counted in."""
 FRAMES_PER_ROW = 2
 """Of the map, in one row of the notes that are kept."""
-KEY_RANGE = 1 << 26
 _RANGE = 1 << 22  # postings merged at a time
+_TABLE_FROM = 1 << 25  # postings, from which a table of all keys is small beside them
 _CHECKED = ("starts", "ends")
 _DTYPES: dict[str, np.dtype[Any]] = {
     "key": np.dtype("<u4"),
+    "table": np.dtype("<u4"),
     "place": np.dtype("<u4"),
     "pitch": np.dtype("u1"),
     "span": np.dtype("u1"),
@@ -56,6 +58,8 @@ class Segment:
 
     Attributes:
         key: Hashes in ascending order, `(n,)`.
+        table: Where in `key` each possible key begins, `(N_KEYS + 1,)`, in large
+            segments; empty in others.
         place: Where each begins, in `PLACES_PER_FRAME` from the segment's begin.
         pitch: Of its first peak, in bins.
         span: From its first peak to its last, in the same unit as `place`.
@@ -67,6 +71,7 @@ class Segment:
 
     name: str
     key: NDArray[np.uint32]
+    table: NDArray[np.uint32]
     place: NDArray[np.uint32]
     pitch: NDArray[np.uint8]
     span: NDArray[np.uint8]
@@ -98,10 +103,19 @@ class Segment:
             raise _damaged(path, ValueError("its lists differ in length"))
         return cls(name=path.name, recording_ids=ids, **arrays)
 
-    @property
-    def n_frames(self) -> int:
-        """Frames from its begin to its end."""
-        return int(self.ends[-1]) if len(self.ends) else 0
+    def look_up(
+        self, keys: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the postings of each key begin, and how many there are.
+
+        Args:
+            keys: In ascending order, which makes it much faster.
+        """
+        if len(self.table):
+            low = self.table[keys].astype(np.int64)
+            return low, self.table[keys + np.uint32(1)] - low
+        low = np.searchsorted(self.key, keys, side="left")
+        return low, np.searchsorted(self.key, keys, side="right") - low
 
 
 def _damaged(path: Path, error: Exception) -> MatchIndexError:
@@ -152,11 +166,22 @@ def write_segment(path: Path, arrays: Arrays, recording_ids: Sequence[str]) -> N
     Raises:
         StorageError: If the disk is full or not writable.
     """
+    arrays = {**arrays, "table": _table(len(arrays["key"]), [arrays["key"]])}
     whole = {name: np.ascontiguousarray(arrays[name], d) for name, d in _DTYPES.items()}
     shapes = {name: array.shape for name, array in whole.items()}
     parts = {name: iter([array]) for name, array in whole.items()}
     crc32 = {name: zlib.crc32(whole[name].tobytes()) for name in _CHECKED}
     _write(path, shapes, parts, crc32=crc32, recording_ids=recording_ids)
+
+
+def _table(n: int, keys: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return where each key begins, nothing if there are too few postings."""
+    if n < _TABLE_FROM:
+        return np.zeros(0, np.int64)
+    counts = np.zeros(N_KEYS + 1, np.int64)
+    for some in keys:
+        counts[1:] += np.bincount(some, minlength=N_KEYS)
+    return np.cumsum(counts)
 
 
 def _write(
@@ -206,7 +231,7 @@ def merge_segments(
     parts: dict[str, Iterator[NDArray[Any]]] = {
         name: merged.postings(name) for name in ("key", "place", "pitch", "span")
     }
-    parts |= {name: iter([getattr(merged, name)]) for name in _CHECKED}
+    parts |= {name: iter([getattr(merged, name)]) for name in (*_CHECKED, "table")}
     parts["notes"] = merged.rows()
     _write(path, merged.shapes, parts, crc32=crc32, recording_ids=merged.recording_ids)
 
@@ -243,13 +268,15 @@ class _Merged:
             "ends": self.ends.shape,
             "notes": (begin // FRAMES_PER_ROW, segments[0].notes.shape[1]),
         }
-        n = sum(len(part) for part in self.postings("key"))
+        n = sum(len(keys) for keys in self.postings("key"))
+        self.table = _table(n, self.postings("key"))
+        self.shapes["table"] = self.table.shape
         for name in ("key", "place", "pitch", "span"):
             self.shapes[name] = (n,)
 
     def postings(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield one array of the postings, one range of hashes after the other."""
-        edges = np.linspace(0, KEY_RANGE, self._n_ranges + 1).astype(np.uint32)
+        edges = np.linspace(0, N_KEYS, self._n_ranges + 1).astype(np.uint32)
         for low, high in itertools.pairwise(edges):
             keys, values = [], []
             for i, segment in enumerate(self._segments):

@@ -7,14 +7,14 @@ what part of it the recording is.
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from contrafact.matching.fingerprint._notes import N_KEPT_BINS, reduced
+from contrafact.matching.fingerprint._notes import N_KEPT_BINS, reduced, unpack_notes
 from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
 from contrafact.matching.fingerprint._spectrum import PER_SEMITONE, Map
 from contrafact.matching.fingerprint._voting import Proposal
@@ -22,10 +22,11 @@ from contrafact.matching.fingerprint._voting import Proposal
 __all__ = ["Alignment", "Found", "align"]
 
 Floats = NDArray[np.float64]
-_STRETCHES = (-0.008, 0.0, 0.008)
-_OFFSETS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # frames
-_BINS = (-1, 0, 1)
+_OFFSETS = (-2.0, -1.0, 1.0, 2.0)  # frames
+_STRETCHES = (-0.012, -0.006, 0.006, 0.012)
+_HOPELESS = 0.15  # likeness below which no better alignment is looked for
 _LEAST_ROWS = 24
+_MARGIN = 32  # rows around what is proposed
 _SMOOTH, _FINE = 17, 7  # rows: about a second, and half of it
 _WORTH = 0.25  # likeness above which a second belongs to the match
 _WORTH_OF_IT = 0.65  # of the likeness of the whole match, for its bounds
@@ -66,20 +67,23 @@ class Found:
     wander: float
 
 
-def align(query: Map, rows: Map, proposal: Proposal) -> Found | None:
+def align(query: Map, rows: NDArray[np.uint8], proposal: Proposal) -> Found | None:
     """Return how well a query lies upon a recording, None if hardly at all.
 
     Args:
         query: Map of the whole query.
-        rows: Notes of the whole recording as kept, `(n_rows, N_KEPT_BINS)`.
+        rows: Notes of the whole recording as packed; only what is needed is read.
         proposal: Counted from the begin of the recording.
     """
+    begin = max(0, int(proposal.start / FRAMES_PER_ROW) - _MARGIN)
+    end = begin + int(proposal.tempo * len(query) / FRAMES_PER_ROW) + 2 * _MARGIN
+    shift = begin * FRAMES_PER_ROW
     at = Alignment(
-        start=proposal.start,
+        start=proposal.start - shift,
         tempo=proposal.tempo,
         n_bins=round(proposal.semitones * PER_SEMITONE),
     )
-    pair = _Pair(query, rows)
+    pair = _Pair(query, unpack_notes(rows[begin:end]))
     if (span := pair.rows_of(at)) is None:
         return None
     at = pair.refined(at, span)
@@ -95,7 +99,7 @@ def align(query: Map, rows: Map, proposal: Proposal) -> Found | None:
     one, other = pair.compared(at, *span)
     frames = (np.array(span) * FRAMES_PER_ROW - at.start) / at.tempo
     return Found(
-        alignment=at,
+        alignment=replace(at, start=at.start + shift),
         first=max(0.0, float(frames[0])),
         last=min(float(len(query)), float(frames[1])),
         likeness=_correlation(one, other),
@@ -136,14 +140,19 @@ class _Pair:
     def refined(self, at: Alignment, span: tuple[int, int]) -> Alignment:
         """Return the best of the alignments nearby."""
         middle = FRAMES_PER_ROW * (span[0] + span[1]) / 2
-        best, best_value = at, -1.0
-        for stretch, offset, n in itertools.product(_STRETCHES, _OFFSETS, _BINS):
-            tempo = at.tempo * (1 + stretch)
-            start = middle - (middle - at.start) * (1 + stretch) + offset
-            near = Alignment(start=start, tempo=tempo, n_bins=at.n_bins + n)
-            value = _correlation(*self.compared(near, *span))
-            if value > best_value:
-                best, best_value = near, value
+        best, value = at, _correlation(*self.compared(at, *span))
+        if value < _HOPELESS:
+            return at
+        steps: list[Callable[[Alignment], list[Alignment]]] = [
+            lambda a: [replace(a, start=a.start + offset) for offset in _OFFSETS],
+            lambda a: [replace(a, n_bins=a.n_bins + n) for n in (-1, 1)],
+            lambda a: [_stretched(a, 1 + by, middle) for by in _STRETCHES],
+            lambda a: [replace(a, start=a.start + offset) for offset in (-0.5, 0.5)],
+        ]
+        for step in steps:
+            for near in step(best):
+                if (found := _correlation(*self.compared(near, *span))) > value:
+                    best, value = near, found
         return best
 
     def likeness(self, at: Alignment, first: int, last: int, n_around: int) -> Floats:
@@ -166,6 +175,12 @@ class _Pair:
             ]
             table.append(products[0] / np.sqrt(products[1] * products[2] + 1e-3))
         return _spread(np.array(table))
+
+
+def _stretched(at: Alignment, by: float, middle: float) -> Alignment:
+    """Return another tempo, the middle staying where it is."""
+    start = middle - (middle - at.start) * by
+    return replace(at, start=start, tempo=at.tempo * by)
 
 
 def _spread(table: Floats) -> float:

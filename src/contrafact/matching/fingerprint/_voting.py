@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 __all__ = ["MAX_SEMITONES", "MAX_STRETCH", "Pairs", "Proposal", "propose"]
 
@@ -96,7 +95,7 @@ def propose(pairs: Pairs, middle: float, *, n_most: int) -> list[Proposal]:
     order = np.argsort(bins, kind="stable")
     pairs, bins, where = pairs.at(order), bins[order], where[order]
     found: list[tuple[float, Proposal]] = []
-    for first in _fullest(bins, 3 * n_most):
+    for first in _fullest(bins, 2 * n_most):
         low, high = np.searchsorted(bins, [first, first + 2])
         proposal = _agreed(pairs.at(np.arange(low, high)), where[low:high])
         if proposal is not None:
@@ -134,8 +133,10 @@ def _agreed(pairs: Pairs, where: Floats) -> Proposal | None:
     pitch = np.rint((pairs.semitones + MAX_SEMITONES) / _PITCH).astype(np.int64)
     tempo = np.rint((pairs.stretch + MAX_STRETCH) / _TEMPO).astype(np.int64)
     cells = np.bincount(pitch * _N_TEMPO + tempo, minlength=_N_PITCH * _N_TEMPO)
-    table = cells.reshape(_N_PITCH, _N_TEMPO).astype(np.float64)
-    near = uniform_filter(table, 3, mode="constant")
+    table = cells.reshape(_N_PITCH, _N_TEMPO)
+    wide = np.pad(table, 1)
+    rows = wide[:-2] + wide[1:-1] + wide[2:]
+    near = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
     best = np.unravel_index(int(near.argmax()), near.shape)
     is_in = (np.abs(pitch - best[0]) <= 1) & (np.abs(tempo - best[1]) <= 1)
     n_pairs = int(is_in.sum())
@@ -162,8 +163,10 @@ def _line(pairs: Pairs, slope: float) -> tuple[float, float]:
         is_near = np.abs(rest - middle) <= 4
         if is_near.sum() < 4 or np.ptp(x[is_near]) < 30:
             return float(middle), slope
-        fitted = np.polynomial.polynomial.polyfit(x[is_near], y[is_near], 1)
-        if abs(np.log(max(fitted[1], 1e-3) / slope)) > _TEMPO:
+        some_x, some_y = x[is_near], y[is_near]
+        away = some_x - some_x.mean()
+        fitted = float((away * some_y).sum() / (away * away).sum())
+        if abs(np.log(max(fitted, 1e-3) / slope)) > _TEMPO:
             return float(middle), slope
-        start, slope = float(fitted[0]), float(fitted[1])
+        start, slope = float(some_y.mean() - fitted * some_x.mean()), fitted
     return start, slope

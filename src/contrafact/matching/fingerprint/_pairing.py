@@ -1,0 +1,89 @@
+"""Looks up the hashes of a query: which places of the index share which of them.
+
+However large the index, no more than `MOST_PAIRS` pairs are read for a query:
+those of the rarest hashes, which say most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.matching.fingerprint._hashes import Hashes
+from contrafact.matching.fingerprint._manifest import Part
+from contrafact.matching.fingerprint._segments import PLACES_PER_FRAME
+from contrafact.matching.fingerprint._spectrum import PER_SEMITONE
+from contrafact.matching.fingerprint._voting import MAX_SEMITONES, MAX_STRETCH, Pairs
+
+__all__ = ["APART", "MOST_PAIRS", "find_pairs"]
+
+Ints = NDArray[np.int64]
+
+APART = 1 << 22
+"""Frames by which recordings are set apart in the places of pairs: 37 hours."""
+MOST_PAIRS = 400_000
+
+
+def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
+    """Return the pairs of equal hashes, recordings numbered through all parts.
+
+    Recording number `i` begins at the place `i * APART`. Pairs of deleted
+    recordings, and of changes beyond what is looked for, are left out.
+    """
+    found = [part.segment.look_up(hashes.key) for part in parts]
+    is_asked = _rarest(sum((n for _, n in found), np.zeros(len(hashes.key), np.int64)))
+    pairs, base = [], 0
+    for part, (low, n_each) in zip(parts, found, strict=True):
+        n_read = np.where(is_asked, n_each, 0)
+        pairs.append(_pairs(part, hashes, low, n_read, base=base))
+        base += len(part.segment.starts)
+    return _joined(pairs)
+
+
+def _rarest(n_each: Ints) -> NDArray[np.bool_]:
+    """Return which hashes are asked for, so that not too much is read."""
+    if n_each.sum() <= MOST_PAIRS:
+        return np.ones(len(n_each), bool)
+    order = np.argsort(n_each, kind="stable")
+    is_asked = np.zeros(len(n_each), bool)
+    is_asked[order[np.cumsum(n_each[order]) <= MOST_PAIRS]] = True
+    return is_asked
+
+
+def _pairs(part: Part, hashes: Hashes, low: Ints, n_each: Ints, *, base: int) -> Pairs:
+    segment = part.segment
+    query = np.repeat(np.arange(len(low)), n_each)
+    behind = np.cumsum(n_each) - n_each
+    place = np.arange(len(query)) + np.repeat(low - behind, n_each)
+    semitones = (hashes.pitch[query] - segment.pitch[place]) / PER_SEMITONE
+    span = segment.span[place].astype(np.float64) / PLACES_PER_FRAME
+    stretch = np.log(np.maximum(span, 0.5) / hashes.span[query])
+    is_near = (np.abs(semitones) < MAX_SEMITONES) & (np.abs(stretch) < MAX_STRETCH)
+    query, place = query[is_near], place[is_near]
+    # Whole numbers: the times of a large segment are beyond what float32 holds.
+    frame = segment.place[place].astype(np.int64) / PLACES_PER_FRAME
+    owner = np.searchsorted(segment.starts, frame, side="right") - 1
+    is_live = part.is_live[owner] if len(owner) else np.zeros(0, bool)
+    begin = segment.starts[owner].astype(np.float64)
+    return Pairs(
+        query=hashes.time[query].astype(np.float64),
+        place=frame - begin + (owner + base) * float(APART),
+        semitones=semitones[is_near].astype(np.float64),
+        stretch=stretch[is_near],
+        span=hashes.span[query].astype(np.float64),
+    ).at(is_live)
+
+
+def _joined(pairs: Sequence[Pairs]) -> Pairs:
+    def all_of(name: str) -> NDArray[np.float64]:
+        return np.concatenate([np.zeros(0), *(getattr(some, name) for some in pairs)])
+
+    return Pairs(
+        query=all_of("query"),
+        place=all_of("place"),
+        semitones=all_of("semitones"),
+        stretch=all_of("stretch"),
+        span=all_of("span"),
+    )
