@@ -170,7 +170,7 @@ def write_segment(path: Path, arrays: Arrays, recording_ids: Sequence[str]) -> N
     whole = {name: np.ascontiguousarray(arrays[name], d) for name, d in _DTYPES.items()}
     shapes = {name: array.shape for name, array in whole.items()}
     parts = {name: iter([array]) for name, array in whole.items()}
-    crc32 = {name: zlib.crc32(whole[name].tobytes()) for name in _CHECKED}
+    crc32 = _sums(starts=whole["starts"], ends=whole["ends"])
     _write(path, shapes, parts, crc32=crc32, recording_ids=recording_ids)
 
 
@@ -184,6 +184,10 @@ def _table(n: int, keys: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
     return np.cumsum(counts)
 
 
+def _sums(**arrays: NDArray[Any]) -> dict[str, int]:
+    return {k: zlib.crc32(v.astype(_DTYPES[k]).tobytes()) for k, v in arrays.items()}
+
+
 def _write(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
@@ -192,10 +196,11 @@ def _write(
     crc32: Mapping[str, int],
     recording_ids: Sequence[str],
 ) -> None:
-    entries, offset = {}, 0
+    entries, bounds, offset = {}, {}, 0
     for name, dtype in _DTYPES.items():
         entries[name] = {"offset": offset, "shape": list(shapes[name])}
         offset += _padded(math.prod(shapes[name]) * dtype.itemsize)
+        bounds[name] = offset
     document = {
         "version": VERSION,
         "n_bytes": offset,
@@ -206,11 +211,14 @@ def _write(
     header = json.dumps(document).encode()
     head = _MAGIC + len(header).to_bytes(8, "little") + header
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(head.ljust(_padded(len(head)), b"\0"))
+        begin = _padded(len(head))
+        file.write(head.ljust(begin, b"\0"))
         for name, dtype in _DTYPES.items():
             for part in parts[name]:
                 file.write(part.astype(dtype, copy=False).tobytes())
-            file.write(b"\0" * (-file.tell() % _ALIGN))
+            # Up to the next array there are zeros, which need not be written.
+            file.truncate(begin + bounds[name])
+            file.seek(begin + bounds[name])
 
 
 def merge_segments(
@@ -224,10 +232,7 @@ def merge_segments(
         StorageError: If the disk is full or not writable.
     """
     merged = _Merged(segments, deleted)
-    crc32 = {
-        name: zlib.crc32(getattr(merged, name).astype("<u4").tobytes())
-        for name in _CHECKED
-    }
+    crc32 = _sums(starts=merged.starts, ends=merged.ends)
     parts: dict[str, Iterator[NDArray[Any]]] = {
         name: merged.postings(name) for name in ("key", "place", "pitch", "span")
     }

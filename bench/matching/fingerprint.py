@@ -1,0 +1,332 @@
+"""Measure fingerprint matches: what is found again, and what is taken for another.
+
+    python bench/matching/fingerprint.py [--audio DIR]
+
+The catalog: works rendered with one soundfont, and two thirds of the recordings
+below DIR. Queries of 5 to 10 s: of the catalog, transformed; of works outside
+it; of other performances of its works, by the same ensemble with other timing,
+by another, and by another with the very same timing. Half of the works are for
+choosing settings (`--half tune`), the other half is reported. Beside it, in the
+same run, Chromaprint (`fpcalc`) at every offset, with its own threshold and with
+one that holds false matches at 1 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+from chromaprint import OWN_THRESHOLD, Chromaprints, is_installed
+from queries import Query, catalog_queries, mixed_queries, other_queries
+from recordings import RATE, Piece, read_piece, real_pieces, rendered_pieces
+
+from contrafact.core.matches import RecordingMatch
+from contrafact.matching.fingerprint import SAMPLE_RATE, FingerprintIndex
+
+RESULT = Path(__file__).parents[1] / "results" / "matching-fingerprint.json"
+KEPT = Path("build/bench")
+N_WORKS = 420
+MAX_FALSE_MATCH = 0.01
+OTHERS = ("other work", "take 1", "take 2", "take 3")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """The recordings of one run.
+
+    Attributes:
+        catalog: What is in the index, of both halves.
+        asked: Those of the catalog that queries are made of.
+        others: By kind, what is not in the index.
+    """
+
+    catalog: list[Piece]
+    asked: list[Piece]
+    others: dict[str, list[Piece]]
+
+    @property
+    def copies(self) -> dict[str, set[str]]:
+        """What in the catalog is the same recording, by work."""
+        table: dict[str, set[str]] = {}
+        for piece in self.catalog:
+            table.setdefault(piece.work, set()).add(piece.id)
+        return table
+
+
+def gather(audio: Path | None, kept: Path, half: str) -> Pieces:
+    """Return the recordings, rendered or decoded once to `kept`."""
+    rendered = rendered_pieces(kept / "rendered", n_works=N_WORKS)
+    real = real_pieces(audio, kept / "real") if audio else []
+    number = {w: i for i, w in enumerate(dict.fromkeys(p.work for p in rendered))}
+    real_number = {w: i for i, w in enumerate(dict.fromkeys(p.work for p in real))}
+    wanted = 0 if half == "tune" else 1
+
+    def is_mine(piece: Piece) -> bool:
+        if piece.work in number:
+            return number[piece.work] // 2 % 2 == wanted
+        return real_number[piece.work] % 2 == wanted
+
+    inside = [p for p in rendered if number[p.work] % 4 != 2]
+    first = [p for p in inside if p.take == 0]
+    outside = [p for p in rendered if number[p.work] % 4 == 2]
+    known = [p for p in real if real_number[p.work] % 3]
+    unknown = [p for p in real if real_number[p.work] % 3 == 0]
+    others = {"other work": [*outside, *unknown]}
+    others |= {f"take {t}": [p for p in inside if p.take == t] for t in (1, 2, 3)}
+    return Pieces(
+        catalog=[*first, *known],
+        asked=[p for p in (*first, *known) if is_mine(p)],
+        others={k: [p for p in v if is_mine(p)] for k, v in others.items()},
+    )
+
+
+def build(folder: Path, pieces: Sequence[Piece]) -> Json:
+    """Fill an index; return its cost in processor time of this process."""
+    shutil.rmtree(folder, ignore_errors=True)
+    index = FingerprintIndex.create(folder)
+    cost, duration_s = 0.0, 0.0
+    for start in range(0, len(pieces), 20):
+        batch = []
+        for piece in pieces[start : start + 20]:
+            sound = read_piece(piece)
+            duration_s += len(sound) / RATE
+            batch.append((piece.id, soxr.resample(sound, RATE, SAMPLE_RATE)))
+        began = time.process_time()
+        index.add_many(batch)
+        cost += time.process_time() - began
+    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    return {
+        "recordings": len(pieces),
+        "hours": round(duration_s / 3600, 2),
+        "times_real_time_without_decoding": round(duration_s / cost),
+        "mb_per_hour": round(n_bytes / 1e6 / (duration_s / 3600), 2),
+    }
+
+
+def ask(index: FingerprintIndex, queries: Iterable[Query]) -> Iterator[Json]:
+    """Yield for each query what was answered, whatever its probability."""
+    for query in queries:
+        samples = query.samples
+        began = time.process_time()
+        found = index.identify(samples, max_false_match=1)
+        yield {
+            "kind": query.kind,
+            "transform": query.transform.name,
+            "group": query.transform.group,
+            "work": query.piece.work,
+            "query": query,
+            "found": found,
+            "cost_s": time.process_time() - began,
+        }
+
+
+def all_queries(pieces: Pieces, n_each: int, n_others: int) -> Iterator[Query]:
+    """Yield the queries of a run."""
+    yield from catalog_queries(pieces.asked, n_each)
+    yield from mixed_queries(pieces.asked, 2 * n_each)
+    for kind in OTHERS:
+        n = n_others if kind == "other work" else n_others // 2
+        yield from other_queries(pieces.others[kind], kind, n)
+
+
+def wilson(hits: int, n: int) -> Json:
+    """Return a rate with its 95 % interval (Wilson)."""
+    if n == 0:
+        return {"n": 0}
+    z, rate = 1.96, hits / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    bounds = [round(float(max(0, middle - half)), 4), round(float(middle + half), 4)]
+    return {"n": n, "hits": hits, "rate": round(rate, 4), "interval": bounds}
+
+
+def accepted(row: Json) -> list[RecordingMatch]:
+    """Return the answers at the rate of false matches that is allowed."""
+    return [m for m in row["found"] if m.false_match_probability <= MAX_FALSE_MATCH]
+
+
+def right_ids(row: Json, copies: dict[str, set[str]]) -> list[set[str]]:
+    """Return what should be found: for each recording in the query its copies."""
+    if row["kind"] != "catalog":
+        return []
+    ids = [copies[row["work"]]]
+    if also := row["query"].also:
+        ids.append(next(c for c in copies.values() if also in c))
+    return ids
+
+
+def summarise(rows: Sequence[Json], copies: dict[str, set[str]]) -> Json:
+    """Return rates by transformation, of false matches, and of the calibration."""
+    found: dict[str, list[bool]] = {}
+    groups: dict[str, list[bool]] = {}
+    false: dict[str, list[bool]] = {kind: [] for kind in OTHERS}
+    answers: list[bool] = []
+    for row in rows:
+        names = {m.recording_id for m in accepted(row)}
+        wanted = right_ids(row, copies)
+        answers += [any(n in w for w in wanted) for n in names]
+        if row["kind"] != "catalog":
+            false[row["kind"]].append(bool(names))
+            continue
+        for one in wanted:
+            found.setdefault(row["transform"], []).append(bool(names & one))
+            groups.setdefault(row["group"], []).append(bool(names & one))
+    wrong = sum(not is_right for is_right in answers)
+    all_false = list(itertools.chain(*false.values()))
+    return {
+        "accepted_and_right": {k: wilson(sum(v), len(v)) for k, v in found.items()},
+        "by_group": {k: wilson(sum(v), len(v)) for k, v in groups.items()},
+        "false_matches": {k: wilson(sum(v), len(v)) for k, v in false.items()}
+        | {"all": wilson(sum(all_false), len(all_false))},
+        "wrong_among_answers": wilson(wrong, len(answers)),
+        "errors": _errors(rows, copies),
+        "query_ms": round(1000 * float(np.median([r["cost_s"] for r in rows])), 1),
+    }
+
+
+def _errors(rows: Sequence[Json], copies: dict[str, set[str]]) -> Json:
+    """Return how far off the intervals, pitches and tempos of right answers are."""
+    table: dict[str, list[float]] = {"bounds_s": [], "pitch": [], "tempo": []}
+    for row in rows:
+        if row["kind"] != "catalog" or row["query"].also:
+            continue
+        query = row["query"]
+        length_s = query.duration_s / query.transform.tempo_ratio
+        for match in accepted(row)[:1]:
+            if match.recording_id not in copies[row["work"]]:
+                continue
+            ends = abs(match.query_start_s), abs(match.query_end_s - length_s)
+            table["bounds_s"].append(max(ends))
+            off = match.pitch_semitones - query.transform.pitch_semitones
+            table["pitch"].append(abs(off))
+            table["tempo"].append(
+                abs(match.tempo_ratio / query.transform.tempo_ratio - 1)
+            )
+    return {
+        name: {
+            "median": round(float(np.median(values)), 4),
+            "95 %": round(float(np.quantile(values, 0.95)), 4),
+        }
+        for name, values in table.items()
+        if values
+    }
+
+
+def compare(pieces: Pieces, rows: Sequence[Json]) -> Json:
+    """Return what Chromaprint finds of the same queries."""
+    began = time.process_time()
+    catalog = Chromaprints(
+        [p.path for p in pieces.catalog], [p.id for p in pieces.catalog]
+    )
+    best = [catalog.best(row["query"].sound) for row in rows]
+    others = [
+        e for row, (_, e) in zip(rows, best, strict=True) if row["kind"] != "catalog"
+    ]
+    held = float(np.quantile(others, 0.01))
+    result: Json = {"processor_s": round(time.process_time() - began, 1)}
+    for name, threshold in (("own_threshold", OWN_THRESHOLD), ("false_at_1_%", held)):
+        found: dict[str, list[bool]] = {}
+        for row, (named, error) in zip(rows, best, strict=True):
+            wanted = right_ids(row, pieces.copies)
+            is_right = any(named in one for one in wanted) if wanted else bool(named)
+            group = row["transform"] if wanted else f"false: {row['kind']}"
+            found.setdefault(group, []).append(is_right and error <= threshold)
+        result[name] = {"threshold": round(threshold, 4)} | {
+            k: wilson(sum(v), len(v)) for k, v in found.items()
+        }
+    return result
+
+
+def main(
+    audio: Path | None,
+    out: Path,
+    *,
+    kept: Path = KEPT,
+    half: str = "report",
+    n_each: int = 25,
+    n_others: int = 500,
+) -> Json:
+    """Measure, print, and write the result.
+
+    Args:
+        audio: A folder of recordings besides the rendered ones.
+        out: The JSON file.
+        kept: Where rendered and decoded recordings are kept for the next run.
+        half: Of the works: `tune` or `report`.
+        n_each: Queries a transformation.
+        n_others: Queries of works outside the catalog; half as many of each kind
+            of other performance.
+    """
+    pieces = gather(audio, kept, half)
+    with tempfile.TemporaryDirectory() as folder:
+        cost = build(Path(folder) / "index", pieces.catalog)
+        index = FingerprintIndex.open(Path(folder) / "index")
+        rows = []
+        for row in ask(index, all_queries(pieces, n_each, n_others)):
+            rows.append(row)
+            if len(rows) % 100 == 0:
+                print(len(rows), "queries", file=sys.stderr, flush=True)
+    result: Json = {
+        "setup": {
+            "half": half,
+            "soundfonts": 1,
+            "queries_s": [5, 10],
+            "max_false_match": MAX_FALSE_MATCH,
+            "machine": platform.processor() or platform.machine(),
+        },
+        "index": cost,
+        "fingerprint": summarise(rows, pieces.copies),
+    }
+    if is_installed():
+        result["chromaprint"] = compare(pieces, rows)
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _print(result: Json) -> None:
+    peer = result.get("chromaprint", {})
+    print(f"{'':32}{'fingerprint':>12}{'fpcalc own':>12}{'fpcalc 1 %':>12}")
+    for name, rate in result["fingerprint"]["accepted_and_right"].items():
+        beside = [
+            f"{peer[k].get(name, {}).get('rate', float('nan')):12.2f}"
+            for k in ("own_threshold", "false_at_1_%")
+            if k in peer
+        ]
+        print(f"{name:32}{rate['rate']:12.2f}{''.join(beside)}")
+    print(json.dumps(result["fingerprint"]["false_matches"], indent=1))
+    print(json.dumps(result["index"]), result["fingerprint"]["errors"])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", type=Path)
+    parser.add_argument("--folder", type=Path, default=KEPT)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--half", choices=("tune", "report"), default="report")
+    parser.add_argument("--each", type=int, default=25)
+    parser.add_argument("--others", type=int, default=500)
+    arguments = parser.parse_args()
+    measured = main(
+        arguments.audio,
+        arguments.out,
+        kept=arguments.folder,
+        half=arguments.half,
+        n_each=arguments.each,
+        n_others=arguments.others,
+    )
+    print(json.dumps(measured)) if arguments.json else _print(measured)
