@@ -59,8 +59,10 @@ def _excerpt(piece: Piece, rng: np.random.Generator) -> tuple[Samples, float]:
     return sound[first : first + n], first / RATE
 
 
-def _query(kind: str, piece: Piece, transform: Transform) -> Query | None:
-    rng = _rng(piece.id, transform.name)
+def _query(
+    kind: str, piece: Piece, transform: Transform, number: int = 0
+) -> Query | None:
+    rng = _rng(piece.id, transform.name, str(number))
     part, start_s = _excerpt(piece, rng)
     if part.std() < 1e-3:  # a rest
         return None
@@ -112,7 +114,7 @@ def other_queries(pieces: Sequence[Piece], kind: str, n: int) -> Iterator[Query]
         for i in rng.permutation(len(pieces)):
             # A third of them as they are.
             transform = TRANSFORMS[0 if made % 3 == 0 else made % len(TRANSFORMS)]
-            query = _query(kind, pieces[i], transform)
+            query = _query(kind, pieces[i], transform, made)
             made += 1
             if query is not None:
                 yield query

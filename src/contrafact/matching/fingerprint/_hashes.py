@@ -16,6 +16,7 @@ References:
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -28,7 +29,15 @@ from contrafact.matching.fingerprint._spectrum import (
     Map,
 )
 
-__all__ = ["N_KEYS", "Hashes", "Peaks", "find_peaks", "kept_hashes", "query_hashes"]
+__all__ = [
+    "N_KEYS",
+    "Hashes",
+    "Peaks",
+    "find_peaks",
+    "joined_peaks",
+    "kept_hashes",
+    "query_hashes",
+]
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -61,6 +70,14 @@ class Peaks:
     time: Floats
     pitch: Floats
     height: Floats
+
+    def between(self, first: float, last: float, *, shift: float = 0.0) -> Peaks:
+        """Return those from a frame to before another, moved to later."""
+        low, high = np.searchsorted(self.time, [first, last])
+        part = slice(int(low), int(high))
+        return Peaks(
+            self.time[part] + np.float32(shift), self.pitch[part], self.height[part]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,16 @@ def find_peaks(notes: Map, per_s: int) -> Peaks:
         time + _offset(padded[time, pitch], height, padded[time + 2, pitch]),
         pitch + _offset(notes[time, pitch - 1], height, notes[time, pitch + 1]),
         height,
+    )
+
+
+def joined_peaks(parts: Sequence[Peaks]) -> Peaks:
+    """Return the peaks of several parts as one."""
+    none = np.zeros(0, np.float32)
+    return Peaks(
+        np.concatenate([none, *(p.time for p in parts)]),
+        np.concatenate([none, *(p.pitch for p in parts)]),
+        np.concatenate([none, *(p.height for p in parts)]),
     )
 
 

@@ -32,14 +32,25 @@ def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
     Recording number `i` begins at the place `i * APART`. Pairs of deleted
     recordings, and of changes beyond what is looked for, are left out.
     """
-    found = [part.segment.look_up(hashes.key) for part in parts]
-    is_asked = _rarest(sum((n for _, n in found), np.zeros(len(hashes.key), np.int64)))
+    keys, which = _distinct(hashes.key)
+    found = [part.segment.look_up(keys) for part in parts]
+    n_each = sum((n for _, n in found), np.zeros(len(keys), np.int64))
+    is_asked = _rarest(n_each * np.bincount(which, minlength=len(keys)))
     pairs, base = [], 0
-    for part, (low, n_each) in zip(parts, found, strict=True):
-        n_read = np.where(is_asked, n_each, 0)
-        pairs.append(_pairs(part, hashes, low, n_read, base=base))
+    for part, (low, n) in zip(parts, found, strict=True):
+        n_read = np.where(is_asked, n, 0)[which]
+        there = np.flatnonzero(n_read)
+        first = low[which[there]]
+        pairs.append(_pairs(part, hashes, there, first, n_read[there], base=base))
         base += len(part.segment.starts)
     return _joined(pairs)
+
+
+def _distinct(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
+    """Return keys in order once each, and which of them each key is."""
+    is_new = np.ones(len(keys), bool)
+    is_new[1:] = keys[1:] != keys[:-1]
+    return keys[is_new], np.cumsum(is_new) - 1
 
 
 def _rarest(n_each: Ints) -> NDArray[np.bool_]:
@@ -52,9 +63,11 @@ def _rarest(n_each: Ints) -> NDArray[np.bool_]:
     return is_asked
 
 
-def _pairs(part: Part, hashes: Hashes, low: Ints, n_each: Ints, *, base: int) -> Pairs:
+def _pairs(
+    part: Part, hashes: Hashes, there: Ints, low: Ints, n_each: Ints, *, base: int
+) -> Pairs:
     segment = part.segment
-    query = np.repeat(np.arange(len(low)), n_each)
+    query = np.repeat(there, n_each)
     behind = np.cumsum(n_each) - n_each
     place = np.arange(len(query)) + np.repeat(low - behind, n_each)
     semitones = (hashes.pitch[query] - segment.pitch[place]) / PER_SEMITONE

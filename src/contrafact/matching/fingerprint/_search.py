@@ -25,20 +25,21 @@ from contrafact.matching.fingerprint._spectrum import (
     FRAMES_PER_S,
     PER_SEMITONE,
     Map,
-    note_map,
+    note_blocks,
 )
-from contrafact.matching.fingerprint._verification import Found, align
+from contrafact.matching.fingerprint._verification import Found, Window, align
 from contrafact.matching.fingerprint._voting import (
     Proposal,
     propose,
 )
 
-__all__ = ["find_matches"]
+__all__ = ["Answer", "find_answers", "find_matches"]
 
-_WINDOW_S, _STEP_S = 12.0, 6.0
-_N_PROPOSALS = 6
+_WINDOW_S, _STEP_S = 12.0, 9.0
+_N_PROPOSALS = 10
 _SHORTEST_S = 2.5
 _HIDDEN = 0.5  # of a match, from which it is part of a better one
+_GAP_S = 1.0  # over which a match may go on from one part of a query to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +47,13 @@ class _Candidate:
     part: int
     owner: int
     proposal: Proposal
+    window: Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
+    """A recording that was laid upon the query, whether it is there or not."""
+
     recording_id: str
     found: Found
     n_pairs: int
@@ -60,100 +64,140 @@ def find_matches(
     parts: Sequence[Part], samples: NDArray[np.float32], max_false_match: float
 ) -> tuple[RecordingMatch, ...]:
     """Return what is found, best first, false ones at the rate allowed."""
-    answers = find_answers(parts, note_map(samples))
-    matches = [_match(answer) for answer in answers]
-    return tuple(m for m in matches if m.false_match_probability <= max_false_match)
+    matches: list[RecordingMatch] = []
+    for block in note_blocks(samples):
+        for answer in find_answers(parts, block.notes):
+            match = _match(answer, block.first)
+            if match.false_match_probability <= max_false_match:
+                _join(matches, match)
+    return tuple(sorted(matches, key=lambda m: m.false_match_probability))
 
 
-def find_answers(parts: Sequence[Part], query: Map) -> list[_Answer]:
-    """Return all recordings that were compared, best first, each part once."""
+def find_answers(parts: Sequence[Part], query: Map) -> list[Answer]:
+    """Return all recordings that were compared, best first, each place once.
+
+    Args:
+        parts: Of the index.
+        query: Map of a query of ten minutes or so at most.
+    """
     if len(query) < _SHORTEST_S * FRAMES_PER_S:
         return []
-    answers = []
-    for candidate in _merged(list(_candidates(parts, query))):
-        segment = parts[candidate.part].segment
-        first, last = segment.starts[candidate.owner], segment.ends[candidate.owner]
-        rows = segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
-        found = align(query, rows, candidate.proposal)
-        if found is not None:
-            n_pairs = candidate.proposal.n_pairs
-            answers.append(
-                _Answer(
-                    recording_id=segment.recording_ids[candidate.owner],
-                    found=found,
-                    n_pairs=n_pairs,
-                    evidence=evidence(found, n_pairs),
-                )
-            )
+    answers = [
+        answer
+        for candidate in _merged(list(_candidates(parts, query)))
+        if (answer := _answer(parts[candidate.part], candidate, query)) is not None
+    ]
     answers.sort(key=lambda answer: -answer.evidence)
-    kept: list[_Answer] = []
+    kept: list[Answer] = []
     for answer in answers:
         if not any(_is_hidden(answer, other) for other in kept):
             kept.append(answer)
     return kept
 
 
-def _is_hidden(one: _Answer, other: _Answer) -> bool:
+def _answer(part: Part, candidate: _Candidate, query: Map) -> Answer | None:
+    segment, owner = part.segment, candidate.owner
+    first, last = segment.starts[owner], segment.ends[owner]
+    rows = segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
+    found = align(query, rows, candidate.proposal, candidate.window)
+    if found is None:
+        return None
+    n_pairs = candidate.proposal.n_pairs
+    return Answer(
+        recording_id=segment.recording_ids[owner],
+        found=found,
+        n_pairs=n_pairs,
+        evidence=evidence(found, n_pairs),
+    )
+
+
+def _is_hidden(one: Answer, other: Answer) -> bool:
     """Tell whether one is only another way to lay the same recording there."""
     if one.recording_id != other.recording_id:
         return False
-    common = min(one.found.last, other.found.last) - max(
-        one.found.first, other.found.first
-    )
+    first = max(one.found.first, other.found.first)
+    common = min(one.found.last, other.found.last) - first
     return common > _HIDDEN * (one.found.last - one.found.first)
 
 
 def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
-    """Yield what the hashes of each stretch of the query propose."""
-    hashes = query_hashes(find_peaks(query, ASKED_PER_S))
-    pairs = find_pairs(parts, hashes)
+    """Yield what the hashes of each window of the query propose."""
+    peaks = find_peaks(query, ASKED_PER_S)
     bases = np.cumsum([0, *(len(p.segment.starts) for p in parts)])
-    step, window = _STEP_S * FRAMES_PER_S, _WINDOW_S * FRAMES_PER_S
-    first = 0.0
-    while first == 0 or first + window - step < len(query):
-        is_in = (pairs.query >= first) & (pairs.query < first + window)
-        middle = min(first + window / 2, (first + len(query)) / 2)
-        some = pairs.at(is_in)
-        for proposal in propose(some, middle, n_most=_N_PROPOSALS):
-            number = int((proposal.place(middle) + APART / 2) // APART)
-            part = int(np.searchsorted(bases, number, side="right")) - 1
+    for window in _windows(len(query)):
+        some = peaks.between(window.first, window.last)
+        pairs = find_pairs(parts, query_hashes(some))
+        for proposal in propose(pairs, window.middle, n_most=_N_PROPOSALS):
+            number = int((proposal.place(window.middle) + APART / 2) // APART)
             if not 0 <= number < bases[-1]:
                 continue
+            part = int(np.searchsorted(bases, number, side="right")) - 1
             yield _Candidate(
                 part=part,
                 owner=number - int(bases[part]),
                 proposal=replace(proposal, start=proposal.start - number * APART),
+                window=window,
             )
-        first += step
+
+
+def _windows(n_frames: int) -> Iterator[Window]:
+    step, length = _STEP_S * FRAMES_PER_S, _WINDOW_S * FRAMES_PER_S
+    n = max(1, int(np.ceil((n_frames - length) / step)) + 1)
+    for i in range(n):
+        last = min(i * step + length, float(n_frames))
+        yield Window(max(0.0, last - length), last)
 
 
 def _merged(candidates: list[_Candidate]) -> list[_Candidate]:
-    """Return the candidates, those on one line only once, with all their pairs."""
-    kept: list[_Candidate] = []
+    """Return the candidates, those on one line of a recording only once."""
+    kept: dict[tuple[int, int], list[_Candidate]] = {}
     for one in sorted(candidates, key=lambda c: -c.proposal.n_pairs):
-        if not any(_is_one_line(one, other) for other in kept):
-            kept.append(one)
-    return kept
+        known = kept.setdefault((one.part, one.owner), [])
+        if not any(_is_one_line(one, other) for other in known):
+            known.append(one)
+    return [one for known in kept.values() for one in known]
 
 
 def _is_one_line(one: _Candidate, other: _Candidate) -> bool:
+    ahead = one.proposal.place(one.window.middle)
     return (
-        (one.part, one.owner) == (other.part, other.owner)
-        and abs(one.proposal.start - other.proposal.start) < FRAMES_PER_S / 2
+        abs(other.proposal.place(one.window.middle) - ahead) < FRAMES_PER_S / 2
         and abs(one.proposal.semitones - other.proposal.semitones) < 1
         and abs(one.proposal.tempo / other.proposal.tempo - 1) < 0.03
     )
 
 
-def _match(answer: _Answer) -> RecordingMatch:
+def _join(matches: list[RecordingMatch], new: RecordingMatch) -> None:
+    """Add a match, or make an earlier one longer that it goes on from."""
+    for i, old in enumerate(matches):
+        if old.recording_id != new.recording_id:
+            continue
+        behind_s = new.query_start_s - old.query_start_s
+        expected_s = old.reference_start_s + old.tempo_ratio * behind_s
+        is_line = abs(expected_s - new.reference_start_s) < _GAP_S
+        if is_line and 0 <= behind_s <= old.query_end_s - old.query_start_s + _GAP_S:
+            matches[i] = replace(
+                old
+                if old.false_match_probability <= new.false_match_probability
+                else new,
+                query_start_s=old.query_start_s,
+                reference_start_s=old.reference_start_s,
+                query_end_s=max(old.query_end_s, new.query_end_s),
+                reference_end_s=max(old.reference_end_s, new.reference_end_s),
+            )
+            return
+    matches.append(new)
+
+
+def _match(answer: Answer, begin: int) -> RecordingMatch:
     found, at = answer.found, answer.found.alignment
     return RecordingMatch(
         recording_id=answer.recording_id,
-        query_start_s=found.first / FRAMES_PER_S,
-        query_end_s=found.last / FRAMES_PER_S,
+        query_start_s=(begin + found.first) / FRAMES_PER_S,
+        query_end_s=(begin + found.last) / FRAMES_PER_S,
         reference_start_s=max(0.0, at.start + at.tempo * found.first) / FRAMES_PER_S,
         reference_end_s=(at.start + at.tempo * found.last) / FRAMES_PER_S,
-        pitch_semitones=at.n_bins / PER_SEMITONE,
+        pitch_semitones=at.bins / PER_SEMITONE,
         tempo_ratio=at.tempo,
         false_match_probability=false_match_probability(answer.evidence),
     )

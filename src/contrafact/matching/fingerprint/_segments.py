@@ -115,7 +115,13 @@ class Segment:
             low = self.table[keys].astype(np.int64)
             return low, self.table[keys + np.uint32(1)] - low
         low = np.searchsorted(self.key, keys, side="left")
-        return low, np.searchsorted(self.key, keys, side="right") - low
+        n_each = np.zeros(len(keys), np.int64)
+        if len(self.key) == 0:
+            return low, n_each
+        there = np.flatnonzero(self.key[np.minimum(low, len(self.key) - 1)] == keys)
+        n_each[there] = np.searchsorted(self.key, keys[there], side="right")
+        n_each[there] -= low[there]
+        return low, n_each
 
 
 def _damaged(path: Path, error: Exception) -> MatchIndexError:

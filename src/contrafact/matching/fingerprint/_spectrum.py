@@ -8,6 +8,7 @@ recordings and indexes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -22,7 +23,9 @@ __all__ = [
     "N_BINS",
     "PER_SEMITONE",
     "SAMPLE_RATE",
+    "Block",
     "Map",
+    "note_blocks",
     "note_map",
 ]
 
@@ -39,6 +42,7 @@ N_BINS = _N_SEMITONES * PER_SEMITONE
 _FLOOR, _SILENCE, _NEAR = 1e-2, 1e-5, 157  # five seconds
 _PAST, _ONSET = 8, 0.5
 _BLOCK = 1_024  # frames at a time, so that memory stays small
+_PART, _AROUND = 18_750, 250  # frames; whole seconds, an even number
 Map = NDArray[np.float32]
 
 
@@ -60,6 +64,38 @@ def note_map(samples: NDArray[np.float32]) -> Map:
     near = uniform_filter1d(power.mean(1), _NEAR, mode="nearest")
     floor = _FLOOR * np.maximum(near, _SILENCE)
     return _marked(_contrast(np.log(power + floor[:, None])))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a long map.
+
+    Attributes:
+        first: Frame of the whole map at which `notes` begins.
+        notes: The map, with some frames around the part, `(n_frames, N_BINS)`.
+        low: First frame of `notes` that belongs to the part.
+        high: The frame after the last.
+    """
+
+    first: int
+    notes: Map
+    low: int
+    high: int
+
+
+def note_blocks(samples: NDArray[np.float32]) -> Iterator[Block]:
+    """Yield the map of a long recording in parts of ten minutes.
+
+    The parts are what `note_map` would give, but for the very quietest places.
+    """
+    n_frames = len(samples) // HOP
+    for first in range(0, n_frames, _PART):
+        begin = max(0, first - _AROUND)
+        end = min(n_frames, first + _PART + _AROUND)
+        notes = note_map(samples[max(0, begin * HOP - _WINDOW) : end * HOP + _WINDOW])
+        skipped = min(begin, _WINDOW // HOP)
+        notes = notes[skipped : skipped + end - begin]
+        yield Block(begin, notes, first - begin, min(n_frames, first + _PART) - begin)
 
 
 def _power(samples: NDArray[np.float32]) -> Iterator[Map]:

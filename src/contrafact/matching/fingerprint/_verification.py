@@ -7,30 +7,36 @@ what part of it the recording is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from contrafact.matching.fingerprint._notes import N_KEPT_BINS, reduced, unpack_notes
+from contrafact.matching.fingerprint._notes import (
+    HIGHEST,
+    N_KEPT_BINS,
+    reduced,
+    unpack_notes,
+)
 from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
 from contrafact.matching.fingerprint._spectrum import PER_SEMITONE, Map
 from contrafact.matching.fingerprint._voting import Proposal
 
-__all__ = ["Alignment", "Found", "align"]
+__all__ = ["Alignment", "Found", "Window", "align"]
 
 Floats = NDArray[np.float64]
 _OFFSETS = (-2.0, -1.0, 1.0, 2.0)  # frames
 _STRETCHES = (-0.012, -0.006, 0.006, 0.012)
 _HOPELESS = 0.15  # likeness below which no better alignment is looked for
 _LEAST_ROWS = 24
+_LONG_ROWS = 240
 _MARGIN = 32  # rows around what is proposed
 _SMOOTH, _FINE = 17, 7  # rows: about a second, and half of it
 _WORTH = 0.25  # likeness above which a second belongs to the match
 _WORTH_OF_IT = 0.65  # of the likeness of the whole match, for its bounds
-_LAG_ROWS = 24
+_LAG_ROWS = 16
 _LAGS = np.arange(-4, 5)  # frames
 
 
@@ -41,12 +47,25 @@ class Alignment:
     Attributes:
         start: Frame of the recording on which the query's frame 0 lies.
         tempo: Frames of the recording for one of the query.
-        n_bins: By how many bins the query is higher.
+        bins: By how many bins the query is higher; a multiple of one half.
     """
 
     start: float
     tempo: float
-    n_bins: int
+    bins: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a query that an alignment was proposed for, in frames."""
+
+    first: float
+    last: float
+
+    @property
+    def middle(self) -> float:
+        """The frame in its middle."""
+        return (self.first + self.last) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +76,8 @@ class Found:
         first: First frame of the query that matches.
         last: The frame after the last.
         likeness: Correlation of the two maps there, -1 to 1.
+        lowest: What the likeness of half a second falls below in a tenth of it.
+        kept: How strong the query is where the recording is, from 0 to 1.
         wander: How far the timing strays from the line, in frames, at or above 0.
     """
 
@@ -64,16 +85,21 @@ class Found:
     first: float
     last: float
     likeness: float
+    lowest: float
+    kept: float
     wander: float
 
 
-def align(query: Map, rows: NDArray[np.uint8], proposal: Proposal) -> Found | None:
+def align(
+    query: Map, rows: NDArray[np.uint8], proposal: Proposal, window: Window
+) -> Found | None:
     """Return how well a query lies upon a recording, None if hardly at all.
 
     Args:
         query: Map of the whole query.
         rows: Notes of the whole recording as packed; only what is needed is read.
         proposal: Counted from the begin of the recording.
+        window: Where in the query it was proposed; it may hold for more.
     """
     begin = max(0, int(proposal.start / FRAMES_PER_ROW) - _MARGIN)
     end = begin + int(proposal.tempo * len(query) / FRAMES_PER_ROW) + 2 * _MARGIN
@@ -81,15 +107,23 @@ def align(query: Map, rows: NDArray[np.uint8], proposal: Proposal) -> Found | No
     at = Alignment(
         start=proposal.start - shift,
         tempo=proposal.tempo,
-        n_bins=round(proposal.semitones * PER_SEMITONE),
+        bins=round(proposal.semitones * PER_SEMITONE),
     )
     pair = _Pair(query, unpack_notes(rows[begin:end]))
     if (span := pair.rows_of(at)) is None:
         return None
-    at = pair.refined(at, span)
+    here = pair.rows_of(at, window) or span
+    at = pair.refined(at, here, _STRETCHES)
+    if _correlation(*pair.compared(at, *here)) < _HOPELESS:
+        return None
     first, last = _best_stretch(pair.likeness(at, *span, _SMOOTH) - _WORTH)
     if last - first < _LEAST_ROWS:
         return None
+    if last - first > _LONG_ROWS:
+        # Over a long match a small error of the tempo adds up.
+        length = (last - first) * FRAMES_PER_ROW
+        finer = tuple(n / length for n in _OFFSETS)
+        at = pair.refined(at, (span[0] + first, span[0] + last), finer)
     fine = pair.likeness(at, *span, _FINE)
     worth = max(_WORTH, _WORTH_OF_IT * float(np.median(fine[first:last])))
     first, last = _best_stretch(fine - worth)
@@ -103,6 +137,8 @@ def align(query: Map, rows: NDArray[np.uint8], proposal: Proposal) -> Found | No
         first=max(0.0, float(frames[0])),
         last=min(float(len(query)), float(frames[1])),
         likeness=_correlation(one, other),
+        lowest=float(np.quantile(fine[first:last], 0.1)),
+        kept=_kept(one, other),
         wander=pair.wander(at, *span),
     )
 
@@ -111,33 +147,44 @@ class _Pair:
     def __init__(self, query: Map, rows: Map) -> None:
         self._query, self._rows = reduced(query), rows
 
-    def rows_of(self, at: Alignment) -> tuple[int, int] | None:
+    def rows_of(
+        self, at: Alignment, window: Window | None = None
+    ) -> tuple[int, int] | None:
         """Return the rows on which the query lies, None if they are too few."""
-        first = max(0, int(np.ceil(at.start / FRAMES_PER_ROW)))
-        end = at.start + at.tempo * len(self._query)
+        window = window or Window(0, len(self._query))
+        begin = at.start + at.tempo * window.first
+        end = at.start + at.tempo * window.last
+        first = max(0, int(np.ceil(begin / FRAMES_PER_ROW)))
         last = min(len(self._rows), int(end / FRAMES_PER_ROW))
         return (first, last) if last - first >= _LEAST_ROWS else None
 
     def compared(
         self, at: Alignment, first: int, last: int, shift: float = 0.0
     ) -> tuple[Map, Map]:
-        """Return both maps over some rows, each row less its mean."""
+        """Return both maps over some rows, where both have bins."""
         middle = (np.arange(first, last) + 0.5) * FRAMES_PER_ROW - 0.5
         frames = (middle - at.start) / at.tempo + shift
         last_frame = len(self._query) - 1
         low = np.clip(np.floor(frames).astype(np.int64), 0, last_frame)
         high = np.minimum(low + 1, last_frame)
-        low_bin, high_bin = max(0, at.n_bins), min(0, at.n_bins)
-        n = N_KEPT_BINS
-        columns = slice(low_bin, n + at.n_bins)
+        whole = int(np.floor(at.bins))
+        width = min(N_KEPT_BINS, self._query.shape[1] - 1 - whole)
+        columns = slice(max(0, -whole), width)
         part = (frames - low)[:, None].clip(0, 1).astype(np.float32)
-        one = self._query[low, columns] * (1 - part) + self._query[high, columns] * part
-        width = one.shape[1]
-        other = self._rows[first:last, -high_bin : -high_bin + width]
-        one = one[:, : other.shape[1]]
-        return one - one.mean(1, keepdims=True), other - other.mean(1, keepdims=True)
+        one = self._part(low, whole, columns) * (1 - part)
+        one += self._part(high, whole, columns) * part
+        if rest := np.float32(at.bins - whole):
+            one *= 1 - rest
+            one += self._part(low, whole + 1, columns) * (rest * (1 - part))
+            one += self._part(high, whole + 1, columns) * (rest * part)
+        return one, self._rows[first:last, columns]
 
-    def refined(self, at: Alignment, span: tuple[int, int]) -> Alignment:
+    def _part(self, frames: NDArray[np.int64], bins: int, columns: slice) -> Map:
+        return self._query[frames, columns.start + bins : columns.stop + bins]
+
+    def refined(
+        self, at: Alignment, span: tuple[int, int], stretches: Sequence[float]
+    ) -> Alignment:
         """Return the best of the alignments nearby."""
         middle = FRAMES_PER_ROW * (span[0] + span[1]) / 2
         best, value = at, _correlation(*self.compared(at, *span))
@@ -145,8 +192,8 @@ class _Pair:
             return at
         steps: list[Callable[[Alignment], list[Alignment]]] = [
             lambda a: [replace(a, start=a.start + offset) for offset in _OFFSETS],
-            lambda a: [replace(a, n_bins=a.n_bins + n) for n in (-1, 1)],
-            lambda a: [_stretched(a, 1 + by, middle) for by in _STRETCHES],
+            lambda a: [replace(a, bins=a.bins + n) for n in (-1, -0.5, 0.5, 1)],
+            lambda a: [_stretched(a, 1 + by, middle) for by in stretches],
             lambda a: [replace(a, start=a.start + offset) for offset in (-0.5, 0.5)],
         ]
         for step in steps:
@@ -158,8 +205,9 @@ class _Pair:
     def likeness(self, at: Alignment, first: int, last: int, n_around: int) -> Floats:
         """Return the correlation of each row with the rows around, `(n_rows,)`."""
         one, other = self.compared(at, first, last)
-        products = [(one * other).sum(1), (one * one).sum(1), (other * other).sum(1)]
-        means = [uniform_filter1d(p, n_around, mode="nearest") for p in products]
+        means = [
+            uniform_filter1d(p, n_around, mode="nearest") for p in _products(one, other)
+        ]
         return np.asarray(means[0] / np.sqrt(means[1] * means[2] + 1e-3), np.float64)
 
     def wander(self, at: Alignment, first: int, last: int) -> float:
@@ -169,10 +217,7 @@ class _Pair:
             one, other = self.compared(at, first, last, shift=float(lag) / at.tempo)
             n = max(1, len(one) // _LAG_ROWS)
             cut = np.linspace(0, len(one), n + 1).astype(np.int64)[:-1]
-            products = [
-                np.add.reduceat(p.sum(1), cut)
-                for p in (one * other, one * one, other * other)
-            ]
+            products = [np.add.reduceat(p, cut) for p in _products(one, other)]
             table.append(products[0] / np.sqrt(products[1] * products[2] + 1e-3))
         return _spread(np.array(table))
 
@@ -193,9 +238,27 @@ def _spread(table: Floats) -> float:
     return float(np.sqrt(np.mean((lags - np.median(lags)) ** 2)))
 
 
+def _products(one: Map, other: Map) -> tuple[Floats, Floats, Floats]:
+    """Return for each row covariance and both variances, times the bins."""
+    n = one.shape[1]
+    sum_one, sum_other = one.sum(1), other.sum(1)
+    return (
+        np.einsum("ij,ij->i", one, other) - sum_one * sum_other / n,
+        np.einsum("ij,ij->i", one, one) - sum_one**2 / n,
+        np.einsum("ij,ij->i", other, other) - sum_other**2 / n,
+    )
+
+
 def _correlation(one: Map, other: Map) -> float:
-    lengths = float((one * one).sum()) * float((other * other).sum())
-    return float((one * other).sum() / np.sqrt(lengths + 1e-6))
+    both, first, second = (float(p.sum()) for p in _products(one, other))
+    return both / float(np.sqrt(max(first * second, 0.0) + 1e-6))
+
+
+def _kept(one: Map, other: Map) -> float:
+    """Return how strong one is where the other is strongest, 0 as anywhere, to 1."""
+    is_strong = other >= other.max(initial=0.0)
+    anywhere = float(one.mean())
+    return (float(one[is_strong].mean()) - anywhere) / (HIGHEST - anywhere)
 
 
 def _best_stretch(values: Floats) -> tuple[int, int]:

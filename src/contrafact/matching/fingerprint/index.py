@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 from contrafact.catalog.atomic import storage_errors
 from contrafact.core.errors import MatchIndexError, MatchingError
 from contrafact.core.matches import RecordingMatch
-from contrafact.matching.fingerprint._hashes import KEPT_PER_S, find_peaks, kept_hashes
+from contrafact.matching.fingerprint._hashes import (
+    KEPT_PER_S,
+    find_peaks,
+    joined_peaks,
+    kept_hashes,
+)
 from contrafact.matching.fingerprint._manifest import (
     Part,
     manifest_path,
@@ -27,7 +32,7 @@ from contrafact.matching.fingerprint._manifest import (
     remove_unlisted,
     write_manifest,
 )
-from contrafact.matching.fingerprint._notes import pack_notes
+from contrafact.matching.fingerprint._notes import BYTES_PER_ROW, pack_notes
 from contrafact.matching.fingerprint._search import find_matches
 from contrafact.matching.fingerprint._segments import (
     FRAMES_PER_ROW,
@@ -35,7 +40,7 @@ from contrafact.matching.fingerprint._segments import (
     merge_segments,
     write_segment,
 )
-from contrafact.matching.fingerprint._spectrum import note_map
+from contrafact.matching.fingerprint._spectrum import note_blocks
 
 __all__ = ["FingerprintIndex"]
 
@@ -223,17 +228,21 @@ def _content(
 ) -> tuple[_Postings, NDArray[np.uint8]]:
     """Return what is kept of a recording."""
     _require_usable(samples, f"Recording '{recording_id}'")
-    notes = note_map(samples)
-    rows = pack_notes(notes)
-    hashes = kept_hashes(find_peaks(notes, KEPT_PER_S))
+    rows, peaks = [np.zeros((0, BYTES_PER_ROW), np.uint8)], []
+    for block in note_blocks(samples):
+        own = find_peaks(block.notes, KEPT_PER_S)
+        peaks.append(own.between(block.low, block.high, shift=float(block.first)))
+        rows.append(pack_notes(block.notes[block.low : block.high]))
+    hashes = kept_hashes(joined_peaks(peaks))
+    packed = np.concatenate(rows)
     place = np.rint(hashes.time * PLACES_PER_FRAME).astype(np.int64)
-    is_in = place < len(rows) * FRAMES_PER_ROW * PLACES_PER_FRAME
+    is_in = place < len(packed) * FRAMES_PER_ROW * PLACES_PER_FRAME
     return {
         "key": hashes.key[is_in].astype(np.int64),
         "place": np.maximum(place[is_in], 0),
         "pitch": np.rint(hashes.pitch[is_in]).astype(np.int64),
         "span": np.rint(hashes.span[is_in] * PLACES_PER_FRAME).astype(np.int64),
-    }, rows
+    }, packed
 
 
 def _of_like_size(parts: list[Part]) -> list[Part]:

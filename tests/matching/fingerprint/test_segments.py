@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from contrafact.core.errors import MatchIndexError
+from contrafact.matching.fingerprint import _pairing, _segments
+from contrafact.matching.fingerprint._hashes import N_KEYS, Hashes
+from contrafact.matching.fingerprint._manifest import Part
+from contrafact.matching.fingerprint._notes import BYTES_PER_ROW
+from contrafact.matching.fingerprint._segments import (
+    PLACES_PER_FRAME,
+    Segment,
+    merge_segments,
+    write_segment,
+)
+
+
+def _segment(path: Path, rng: np.random.Generator, names: str, n: int) -> Segment:
+    lengths = 2 * rng.integers(20, 60, len(names))
+    ends = np.cumsum(lengths)
+    arrays: dict[str, NDArray[Any]] = {
+        "key": np.sort(rng.integers(0, 50, n) * 300_000),
+        "place": rng.integers(0, int(ends[-1]) * PLACES_PER_FRAME, n),
+        "pitch": rng.integers(0, 150, n),
+        "span": rng.integers(1, 80, n),
+        "starts": ends - lengths,
+        "ends": ends,
+        "notes": rng.integers(0, 256, (int(ends[-1]) // 2, BYTES_PER_ROW)),
+    }
+    write_segment(path, arrays, list(names))
+    return Segment.open(path)
+
+
+def _postings(segment: Segment, gone: str = "") -> set[tuple[Any, ...]]:
+    """Return all postings with recording and place in it: the slow, obvious way."""
+    found = set()
+    for i, key in enumerate(segment.key):
+        frame = int(segment.place[i]) / PLACES_PER_FRAME
+        owner = max(j for j, start in enumerate(segment.starts) if start <= frame)
+        name = segment.recording_ids[owner]
+        within = frame - int(segment.starts[owner])
+        if name not in gone:
+            found.add(
+                (int(key), name, within, int(segment.pitch[i]), int(segment.span[i]))
+            )
+    return found
+
+
+def _notes(segment: Segment) -> dict[str, bytes]:
+    spans = zip(segment.recording_ids, segment.starts, segment.ends, strict=True)
+    return {i: segment.notes[a // 2 : b // 2].tobytes() for i, a, b in spans}
+
+
+@pytest.mark.parametrize("postings_at_once", [1 << 22, 64])
+def test_merging_keeps_all_but_what_was_deleted(
+    tmp_path: Path,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+    postings_at_once: int,
+) -> None:
+    """Postings and notes of live recordings are the same before and after."""
+    monkeypatch.setattr(_segments, "_RANGE", postings_at_once)
+    one = _segment(tmp_path / "1", rng, "ABC", 200)
+    two = _segment(tmp_path / "2", rng, "DEFG", 300)
+    merge_segments(tmp_path / "3", [one, two], [frozenset("B"), frozenset("DG")])
+    merged = Segment.open(tmp_path / "3")
+    assert merged.recording_ids == ("A", "C", "E", "F")
+    assert _postings(merged) == _postings(one, "B") | _postings(two, "DG")
+    assert (np.diff(merged.key.astype(np.int64)) >= 0).all()
+    kept = _notes(one) | _notes(two)
+    assert _notes(merged) == {name: kept[name] for name in "ACEF"}
+
+
+def test_a_table_of_keys_finds_what_searching_finds(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large segments look up their postings in a table, merged ones as well."""
+    plain = _segment(tmp_path / "1", rng, "AB", 400)
+    merge_segments(tmp_path / "2", [plain], [frozenset("A")])
+    searched = Segment.open(tmp_path / "2")
+    monkeypatch.setattr(_segments, "_TABLE_FROM", 1)
+    merge_segments(tmp_path / "3", [plain], [frozenset("A")])
+    tabled = Segment.open(tmp_path / "3")
+    assert len(tabled.table) == N_KEYS + 1
+    keys = np.sort(rng.integers(0, 60, 200) * 300_000).astype(np.uint32)
+    keys = np.append(keys, np.uint32(N_KEYS - 1))
+    low, n_each = searched.look_up(keys)
+    table_low, table_n = tabled.look_up(keys)
+    assert (table_n == n_each).all()
+    assert (table_low[n_each > 0] == low[n_each > 0]).all()
+
+
+def test_the_rarest_hashes_are_asked_first(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pairs there are, no more than the limit are read."""
+    segment = _segment(tmp_path / "1", rng, "AB", 5_000)
+    keys, counts = np.unique(segment.key, return_counts=True)
+    n = len(keys)
+    asked = Hashes(
+        keys.astype(np.uint32),
+        np.zeros(n, np.float32),
+        np.full(n, 75, np.float32),
+        np.full(n, 40, np.float32),
+    )
+    limit = int(np.sort(counts)[:10].sum())
+    monkeypatch.setattr(_pairing, "MOST_PAIRS", limit)
+    is_asked = _pairing._rarest(counts.astype(np.int64))
+    assert counts[is_asked].sum() <= limit
+    assert counts[is_asked].max() <= counts[~is_asked].min()
+    pairs = _pairing.find_pairs([Part(segment, frozenset())], asked)
+    assert 0 < len(pairs) <= limit
+
+
+def test_an_altered_list_of_recordings_is_noticed(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """A byte of the small arrays that differs is damage."""
+    path = tmp_path / "1"
+    segment = _segment(path, rng, "ABC", 100)
+    data = path.read_bytes()
+    at = data.rindex(segment.ends.tobytes())
+    path.write_bytes(data[:at] + b"\x01" + data[at + 1 :])
+    with pytest.raises(MatchIndexError, match="altered"):
+        Segment.open(path)
