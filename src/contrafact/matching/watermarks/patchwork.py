@@ -37,7 +37,7 @@ from contrafact.matching.watermarks.layout import Layout, Settings
 from contrafact.matching.watermarks.search import N_READINGS, Reading, readings
 from contrafact.matching.watermarks.spectrum import (
     Bands,
-    frames_of,
+    blocks_of,
     hann,
     pair_differences,
     usual_change,
@@ -144,32 +144,41 @@ def _added(samples: Samples, sample_rate: int, pairs: Array, s: Settings) -> Sam
     hop = round(s.hop_s * sample_rate)
     n_fft, n_samples = 4 * hop, samples.shape[1]
     cells = np.stack([pairs, -pairs], axis=-1).reshape(len(pairs), -1)
-    n_frames = n_samples // hop + 1
-    gain = _field(cells, n_frames, hop / sample_rate, sample_rate / n_fft, n_fft, s)
+    rates = (hop / sample_rate, sample_rate / n_fft)
     found = np.zeros_like(samples)
     for number, channel in enumerate(samples):
-        spectra = frames_of(channel, n_fft, hop)[:n_frames]
-        added = _overlapped(spectra * (gain[: len(spectra)] - 1.0), n_fft, hop)
-        kept = added[n_fft // 2 :][:n_samples]
-        found[number, : len(kept)] = kept
+        sound = np.zeros(n_samples + 2 * n_fft, dtype=np.float32)
+        for first, spectra in blocks_of(channel, n_fft, hop):
+            frames = np.arange(first, first + len(spectra))
+            gain = _field(cells, frames, rates, n_fft, s)
+            part = _overlapped(spectra * (gain - 1.0), n_fft, hop)
+            sound[first * hop :][: len(part)] += part
+        found[number] = sound[n_fft // 2 :][:n_samples]
     return found
 
 
 def _field(
-    cells: Array, n_frames: int, frame_s: float, bin_hz: float, n_fft: int, s: Settings
+    cells: Array,
+    frames: NDArray[np.int64],
+    rates: tuple[float, float],
+    n_fft: int,
+    s: Settings,
 ) -> Array:
-    """Return the gain of every frame and bin, `(n_frames, n_fft // 2 + 1)`."""
+    """Return the gain of some frames in every bin, `(n_frames, n_fft // 2 + 1)`.
+
+    `rates` are the seconds from frame to frame, and the Hz from bin to bin.
+    """
     cell_s = s.frames_per_cell * s.hop_s
     # Frame i looks at i hops; a cell begins half a hop before its first frame.
-    places = (np.arange(n_frames) * frame_s + s.hop_s / 2) / cell_s
+    places = (frames * rates[0] + s.hop_s / 2) / cell_s
     whole = places.astype(int)
     in_cells = whole < cells.shape[1]
-    over_time = np.zeros((n_frames, len(cells)))
+    over_time = np.zeros((len(frames), len(cells)))
     over_time[in_cells] = cells[:, whole[in_cells]].T
-    hz = np.arange(n_fft // 2 + 1) * bin_hz
+    hz = np.arange(n_fft // 2 + 1) * rates[1]
     band = np.searchsorted(s.edges_hz, hz, side="right") - 1
     inside = (band >= 0) & (band < s.n_bands)
-    decibels = np.zeros((n_frames, len(hz)))
+    decibels = np.zeros((len(frames), len(hz)))
     decibels[:, inside] = over_time[:, band[inside]]
     gain: Array = 10.0 ** (decibels / 20.0)
     return gain

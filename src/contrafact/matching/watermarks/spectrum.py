@@ -7,6 +7,7 @@ another speed, or in a sound that was stretched or transposed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,8 @@ from contrafact.matching.watermarks.layout import Settings
 __all__ = [
     "Bands",
     "Summed",
+    "blocks_of",
     "differences",
-    "frames_of",
     "hann",
     "pair_differences",
     "usual_change",
@@ -31,6 +32,7 @@ _FLOOR = 1e-7  # of the mean power of all bands: 70 dB below it nothing counts
 _LEAST_SPREAD_DB = 0.35
 _AROUND_S = 1.6
 _HELD_BACK = 1.5
+_N_FRAMES = 2000
 
 
 def hann(n: int) -> NDArray[np.float32]:
@@ -38,15 +40,21 @@ def hann(n: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
 
-def frames_of(channel: NDArray[np.float32], n_fft: int, hop: int) -> Array:
-    """Return the windowed spectra of a channel, `(n_frames, n_fft // 2 + 1)`.
+def blocks_of(
+    channel: NDArray[np.float32], n_fft: int, hop: int
+) -> Iterator[tuple[int, Array]]:
+    """Yield the windowed spectra of a channel, some hundred frames at a time.
 
     Frame `i` is centred on sample `i * hop`.
+
+    Yields:
+        The number of the first frame, and `(n_frames, n_fft // 2 + 1)`.
     """
     padded = np.pad(channel, n_fft // 2)
     views = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
-    spectra: Array = rfft(views * hann(n_fft), axis=1)
-    return spectra
+    window = hann(n_fft)
+    for first in range(0, len(views), _N_FRAMES):
+        yield first, rfft(views[first : first + _N_FRAMES] * window, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +74,11 @@ class Bands:
     def of(cls, samples: Samples, sample_rate: int, settings: Settings) -> Bands:
         """Analyse a sound, `(channel, time)`."""
         hop = round(settings.hop_s * sample_rate)
-        power = sum(
-            np.abs(frames_of(channel, 4 * hop, hop)) ** 2 for channel in samples
-        )
-        summed = np.cumsum(np.pad(np.asarray(power), ((0, 0), (1, 0))), axis=1)
+        summed = np.zeros((samples.shape[1] // hop + 1, 2 * hop + 2))
+        for channel in samples:
+            for first, spectra in blocks_of(channel, 4 * hop, hop):
+                power = np.abs(spectra) ** 2
+                summed[first : first + len(power), 1:] += np.cumsum(power, axis=1)
         return cls(summed, sample_rate / (4 * hop), settings)
 
     def levels(self, pitch: float = 1.0) -> Array:
