@@ -121,6 +121,7 @@ def joined(parts: list[Scores]) -> Scores:
         replicates=replicates,
         panel=first.panel,
         overlap=first.overlap,
+        null=first.null,
     )
 
 

@@ -164,6 +164,7 @@ def settings_of() -> Callable[[str], dict[str, Any]]:
             "n_query_draws": 8,
             "n_features": 400,
             "n_panel": 4,
+            "n_null": 3,
             "n_workers": 1,
         },
         "unlearning": {
@@ -178,6 +179,7 @@ def settings_of() -> Callable[[str], dict[str, Any]]:
     small["unlearning-ekfac"] = {**step, **sampled}
     draws = {"n_draws": 8, "n_query_draws": 8, "n_panel": 4}
     small["ek-fac"] = {**draws, **sampled}
+    small["cg"] = {**draws, **sampled, "n_panel": 0, "n_steps": 2}
     small |= {name: {**draws, "n_features": 300} for name in ("trak", "d-trak", "das")}
     small["gradient-cosine"] = draws
     # The tiny studio is worse than an untrained one, which knows nothing.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,15 +65,44 @@ def test_scale_changes_influence_but_no_share():
     assert scaled[0].of_learned == 0.5
 
 
+def usual(n_rows=60):
+    """Scores of other songs, on which A is always large."""
+    panel = torch.tensor([[3.0, 1.0, 0.1, 0.1, 0.1, 0.1]] * n_rows)
+    panel[torch.arange(n_rows), 2 + torch.arange(n_rows) % 4] = torch.nan
+    return panel
+
+
 def test_source_like_on_any_song_is_unattributed():
-    """A share that the source reaches on other songs too is not told apart."""
-    panel = torch.tensor([[3.0, 1.0, 0.1, 0.1, 0.1, 0.1]] * 4)
-    panel[torch.arange(4), torch.tensor([2, 3, 4, 5])] = torch.nan
-    rows, rest = shares_of(scores([3.0, 1.0, 1.0, 1.0, 0.0, 0.0], panel=panel), ARTISTS)
-    assert {r.id: r.share for r in rows}["a"] == 0.0
-    assert {r.id: r.share for r in rows}["b"] == pytest.approx(1 / 3)
+    """A share that the source reaches on other songs too is not significant."""
+    found = scores([3.0, 1.0, 1.0, 1.0, 0.0, 0.0], panel=usual())
+    rows, rest = shares_of(found, ARTISTS)
+    by_id = {r.id: r for r in rows}
+    assert (by_id["a"].share, by_id["a"].significant) == (0.0, False)
+    assert by_id["b"].share == pytest.approx(1 / 3)
+    assert by_id["b"].significant
+    assert by_id["b"].p_value < 0.01
+    assert by_id["a"].p_value > 0.5
     assert rest.share == pytest.approx(2 / 3)
-    assert next(r for r in rows if r.id == "a").common > 3.0
+    assert by_id["a"].common > 3.0
+
+
+def test_sounds_without_a_source_count_among_the_null_songs():
+    """What noise reaches, a song has to exceed."""
+    song = [1.0, 1.0, 2.0, 2.0, 0.0, 0.0]
+    plain = scores(song, panel=usual())
+    noise = torch.tensor([[0.1, 0.1, 3.0, 3.0, 0.1, 0.1]] * 60)
+    rows, _ = shares_of(plain, ARTISTS)
+    assert next(r for r in rows if r.id == "b").significant
+    rows, rest = shares_of(replace(plain, null=noise), ARTISTS)
+    assert not any(r.significant for r in rows)
+    assert rest.share == 1.0
+
+
+def test_without_other_songs_there_is_no_p_value():
+    """An estimator that knows no other song names what is positive."""
+    rows, _ = shares_of(scores([2.0, 1.0, 1.0, 0.0, -3.0, 1.0]), ARTISTS)
+    assert [r.p_value for r in rows] == [None] * 3
+    assert {r.id: r.significant for r in rows} == {"a": True, "b": True, "c": False}
 
 
 def test_noise_widens_the_interval_and_hides_small_shares():

@@ -136,6 +136,8 @@ class Scores:
         panel: `(n_panel, n_train)`: scores of recordings of the corpus used as
             queries, NaN where a recording meets itself; what influence looks
             like on songs that are not the query. None if not known.
+        null: `(n_null, n_train)`: scores of sounds without any source. None if not
+            known.
         overlap: How far recordings teach the same; None if not known, and the
             influence of several is then the sum of their scores.
     """
@@ -145,6 +147,7 @@ class Scores:
     replicates: Tensor | None = None
     panel: Tensor | None = field(default=None)
     overlap: Overlap | None = None
+    null: Tensor | None = field(default=None)
 
     def __post_init__(self) -> None:
         """Check the shape, and that there is a number everywhere.

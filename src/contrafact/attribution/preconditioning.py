@@ -176,10 +176,12 @@ class KroneckerFisher:
             bases, {n: (t / count).to(kind) for n, t in total.items()}, damping=damping
         )
 
+    def floor(self, name: str) -> Tensor:
+        """Return what is added to every variance of a parameter."""
+        return self.damping * self.variances[name].mean() + 1e-30
+
     def _inverse_root(self, name: str) -> Tensor:
-        variance = self.variances[name]
-        floor = self.damping * variance.mean() + 1e-30
-        return (variance + floor).rsqrt()
+        return (self.variances[name] + self.floor(name)).rsqrt()
 
     def whiten(self, gradients: LayerGradients) -> LayerGradients:
         """See `Preconditioner.whiten`."""

@@ -3,10 +3,10 @@
 The influence of a source is how much the query's loss would rise had the model
 been trained without it: that of its recordings together, from their scores and
 what they have in common, times a scale measured by retraining if there is one.
-Its share is that influence over the sum of all positive influences. A source
-counts as told apart only if its share stays above what it reaches on other songs;
-the shares of all that are not told apart are the unattributed rest. Nothing is
-renormalised to 100 %.
+Its share is that influence over the sum of all positive influences. A source is
+significant only if its share is more than sources reach on songs that they did not
+shape; the shares of all that are not are the unattributed rest. Nothing is
+renormalised to 100 %, and where no source is significant there is no answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.attribution.base import Scores
+from contrafact.attribution.significance import benjamini_hochberg, p_values
 from contrafact.core.errors import AttributionError
 from contrafact.core.results import Interval, SourceShare, Unattributed
 
@@ -45,15 +46,13 @@ class ShareSettings:
     """How scores become shares.
 
     Attributes:
-        confidence: Of the intervals.
-        floor_quantile: Quantile of a source's share on other songs that its
-            share on the query must exceed to be told apart.
+        confidence: Of the intervals; of sources named as significant, half of
+            what is missing to 1 may be false.
         n_resamples: Of the noise draws.
         seed: Of the resampling.
     """
 
     confidence: float = 0.9
-    floor_quantile: float = 0.95
     n_resamples: int = 400
     seed: int = 0
 
@@ -79,32 +78,36 @@ def shares_of(
         settings: How.
 
     Returns:
-        Every source that is told apart or not, with share 0 where its
-        influence is not positive or it is not told apart; and the rest.
+        Every source, with share 0 where its influence is not positive or not
+        significant; and the rest.
 
     References:
         Owen, "The pigeonhole bootstrap", Annals of Applied Statistics, 2007,
-        for resampling query draws and training draws together.
+        for resampling query draws and training draws together; see
+        `significance.py` for p-values and the rate of false names.
     """
     s = settings or ShareSettings()
     matrix, is_member = _weights(scores, sources)
     point = scores.values[query].double().numpy() @ matrix
     draws = _resampled(scores, query, s) @ matrix
     share, drawn = _normalised(point), _normalised(draws)
-    floor, common = _on_other_songs(scores, matrix, is_member, s)
+    null, common = _on_other_songs(scores, matrix, is_member)
     tail = (1 - s.confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     low, high = np.minimum(low, share), np.maximum(high, share)
-    is_told_apart = (low > floor) & (point > 0)
+    p = None if null is None else p_values(share, null)
+    is_named = (low > 0) & (point > 0)
+    if p is not None:
+        is_named &= benjamini_hochberg(p, tail)
     influence = np.quantile(draws, [tail, 1 - tail], axis=0) * scale
     positive = np.clip(point, 0, None).sum() * scale
     rows = [
         SourceShare(
             id=source.id,
             name=source.name,
-            share=float(share[i]) if is_told_apart[i] else 0.0,
+            share=float(share[i]) if is_named[i] else 0.0,
             interval=Interval(
-                low=float(low[i]) if is_told_apart[i] else 0.0, high=float(high[i])
+                low=float(low[i]) if is_named[i] else 0.0, high=float(high[i])
             ),
             influence=float(point[i] * scale),
             influence_interval=Interval(
@@ -114,11 +117,13 @@ def shares_of(
             of_learned=float(point[i] * scale / learned) if learned else None,
             common=float(common[i] * positive),
             n_recordings=len(source.parts),
+            p_value=None if p is None else float(p[i]),
+            significant=bool(is_named[i]),
         )
         for i, source in enumerate(sources)
     ]
     rows.sort(key=lambda row: (-row.share, -row.influence, row.id))
-    return tuple(rows), _rest(drawn, share, is_told_apart, tail)
+    return tuple(rows), _rest(drawn, share, is_named, tail)
 
 
 def influence_of_sources(scores: Scores, sources: Sequence[Source]) -> Array:
@@ -188,38 +193,43 @@ def _normalised(influence: Array) -> Array:
 
 
 def _on_other_songs(
-    scores: Scores,
-    matrix: Array,
-    is_member: NDArray[np.bool_],
-    settings: ShareSettings,
-) -> tuple[Array, Array]:
-    """High quantile and mean of each source's share on songs not its own."""
-    if scores.panel is None:
-        return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
-    panel = scores.panel.double().numpy()
-    own = np.isnan(panel).astype(float) @ is_member > 0
-    shares = _normalised(np.nan_to_num(panel) @ matrix)
-    shares[own] = np.nan
-    shares[:, np.isnan(shares).all(axis=0)] = 0.0
-    floor: Array = np.nanquantile(shares, settings.floor_quantile, axis=0)
-    common: Array = np.nanmean(shares, axis=0)
-    return floor, common
+    scores: Scores, matrix: Array, is_member: NDArray[np.bool_]
+) -> tuple[Array | None, Array]:
+    """Shares on songs that are not the source's own, and their mean on music.
+
+    Returns:
+        `(n_null, n_source)`, NaN on a song of the source's own, None where no
+        other song is known; and `(n_source,)`.
+    """
+    found = []
+    common = np.zeros(matrix.shape[1])
+    if scores.panel is not None:
+        panel = scores.panel.double().numpy()
+        own = np.isnan(panel).astype(float) @ is_member > 0
+        shares = _normalised(np.nan_to_num(panel) @ matrix)
+        shares[own] = np.nan
+        count = (~own).sum(0)
+        common = np.nansum(shares, axis=0) / np.maximum(count, 1)
+        found.append(shares)
+    if scores.null is not None:
+        found.append(_normalised(scores.null.double().numpy() @ matrix))
+    return (np.concatenate(found) if found else None), common
 
 
 def _rest(
-    drawn: Array, share: Array, is_told_apart: NDArray[np.bool_], tail: float
+    drawn: Array, share: Array, is_named: NDArray[np.bool_], tail: float
 ) -> Unattributed:
-    """What is left after the sources that are told apart."""
+    """What is left after the sources that are named."""
     if share.sum() == 0:
         everything = Interval(low=1.0, high=1.0)
         return Unattributed(share=1.0, interval=everything, n_sources=len(share))
-    rest = 1 - share[is_told_apart].sum()
-    drawn_rest = 1 - drawn[:, is_told_apart].sum(1)
+    rest = 1 - share[is_named].sum()
+    drawn_rest = 1 - drawn[:, is_named].sum(1)
     low, high = np.quantile(drawn_rest, [tail, 1 - tail])
     return Unattributed(
         share=float(max(0.0, rest)),
         interval=Interval(
             low=float(max(0.0, min(low, rest))), high=float(min(1.0, max(high, rest)))
         ),
-        n_sources=int((~is_told_apart).sum()),
+        n_sources=int((~is_named).sum()),
     )

@@ -7,6 +7,7 @@ DIR/
   features.i8          (n_window, n_sets, n_features), int8
   scales.f32           (n_window, n_sets): a feature is its int8 times this
   solve.safetensors    inverse Fisher matrix between the kept coordinates
+  null.safetensors     scores of sounds without a source
   done.u8              one byte a shard of windows: 1 when it is written
 ```
 
@@ -178,8 +179,8 @@ class FeatureStore:
         """Return SHA-256 over manifest, factors and features."""
         state = hashlib.sha256()
         names = ["manifest.json", "factors.safetensors", "features.i8", "scales.f32"]
-        if (self.directory / "solve.safetensors").exists():
-            names.append("solve.safetensors")
+        later = ("solve.safetensors", "null.safetensors")
+        names += [name for name in later if (self.directory / name).exists()]
         for name in names:
             with (self.directory / name).open("rb") as file:
                 state.update(hashlib.file_digest(file, "sha256").digest())

@@ -28,6 +28,7 @@ from contrafact.core.results import Attribution, SourceKind, attribution_to_json
 __all__ = ["attribute"]
 
 _N_SHOWN = 10
+_LEVEL = 0.9
 
 
 def attribute(  # noqa: PLR0913 - every option is an argument
@@ -51,6 +52,15 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     by: Annotated[
         SourceKind, typer.Option("--by", help="What kind of source gets the shares.")
     ] = "artist",
+    level: Annotated[
+        float,
+        typer.Option(
+            "--level",
+            metavar="P",
+            help="Of the intervals. Of the sources that are named, at most half of "
+            "what is missing to 1 may be false.",
+        ),
+    ] = _LEVEL,
     prompt: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +90,8 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     A share is the part of a source in all influence that was found; the rest
     is unattributed. Influence is how much worse the model would know the song
     had it been trained without the source. It is evidence, never proof of
-    copying.
+    copying. A source is named only if its share is more than sources reach on songs
+    that they did not shape; where none is, the answer is that there is none.
 
     Example:
         contrafact attribute song.flac --model mine --by work -w ws
@@ -91,6 +102,8 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     from contrafact.workflows.attribute import attribute as run
 
     options = {"--model": model, "--estimator": estimator, "--by": by}
+    if level != _LEVEL:
+        options["--level"] = f"{level:g}"
     given = {"--prompt": prompt, "--report": report}
     options |= {name: str(value) for name, value in given.items() if value is not None}
     options["-w"] = str(named_workspace(workspace))
@@ -101,6 +114,7 @@ def attribute(  # noqa: PLR0913 - every option is an argument
             model=model,
             estimator=estimator,
             by=by,
+            level=level,
             prompt=prompt,
             report=report,
             progress=progress,

@@ -46,7 +46,7 @@ class SourceShare:
 
     Attributes:
         share: Part of the positive influence of all sources, in [0, 1].
-        interval: 90 % interval of `share` over noise draws.
+        interval: Interval of `share` over noise draws, at the attribution's level.
         influence: Rise of the query's loss had the model been trained without
             the source, in units of the query's loss; may be negative.
         influence_interval: 90 % interval of `influence`.
@@ -55,6 +55,10 @@ class SourceShare:
         common: The part of `influence` that the source has on any query, by
             its mean over the corpus, in units of loss.
         n_recordings: Recordings of the catalog that belong to the source.
+        p_value: How often a share as large is met on songs that the source did not
+            shape, in (0, 1]; None where no other song is known.
+        significant: Whether the source may be named; else its share is 0, and what
+            it would have been is part of the unattributed rest.
     """
 
     id: str
@@ -66,6 +70,8 @@ class SourceShare:
     of_learned: float | None
     common: float
     n_recordings: int
+    p_value: float | None = None
+    significant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,7 @@ class Attribution:
         by: The kind of source that was asked for.
         estimator: Its name; `settings` are what it ran with.
         is_calibrated: Whether influence was scaled to measured retraining.
+        level: Of the intervals, in (0, 1).
         provenance: Digests, versions and seeds, for the report.
         command: What to type to get this result again.
         stamp: What the model or its index is marked with for good, such as
@@ -144,6 +151,12 @@ class Attribution:
     elapsed_s: Seconds = field(compare=False)
     stamp: str = ""
     notices: tuple[str, ...] = ()
+    level: float = 0.9
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no source of the kind asked for may be named."""
+        return not any(share.share > 0 for share in self.shares)
 
     @property
     def shares(self) -> tuple[SourceShare, ...]:
@@ -218,6 +231,8 @@ def attribution_to_json(attribution: Attribution) -> Json:
         "corpus": {"digest": a.corpus_digest, "n_recordings": a.n_recordings},
         "estimator": {"name": a.estimator, "settings": dict(a.settings)},
         "by": a.by,
+        "level": a.level,
+        "abstained": a.abstained,
         "shares": [_share_to_json(s) for s in a.shares],
         "unattributed": _unattributed_to_json(a.unattributed[a.by]),
         "passages": [asdict(p) for p in a.passages],
@@ -279,6 +294,7 @@ def attribution_from_json(document: Json) -> Attribution:
         elapsed_s=document["elapsed_s"],
         stamp=document.get("stamp", ""),
         notices=tuple(document.get("notices", ())),
+        level=document.get("level", 0.9),
     )
 
 

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 
 DASH = "–"
+_SMALLEST_P, _LARGE_P = 0.001, 0.1
 MINUS = "\u2212"
 NBSP = "\u00a0"
 
@@ -60,6 +61,15 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     if 0 < hundredths < smallest / 2:
         return f"<{smallest:.{digits}f}{NBSP}%"
     return f"{fixed(hundredths, digits)}{NBSP}%"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value with two digits that say something, `<0.001` below that."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value < _SMALLEST_P:
+        return f"<{_SMALLEST_P:g}"
+    return f"{value:.3f}" if value < _LARGE_P else f"{value:.2f}"
 
 
 def percent_range(low: float, high: float) -> str:

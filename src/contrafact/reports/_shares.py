@@ -12,6 +12,7 @@ from contrafact.reports._format import (
     decimals_for,
     fixed,
     kind_name,
+    p_value,
     percent,
     percent_range,
     plain,
@@ -128,9 +129,12 @@ def _row(
     share: SourceShare, kind: str, scale: Scale, decimals: int, colour: str
 ) -> Row:
     n = share.n_recordings
+    facts = [] if kind == "recording" else [f"{n} {kind_name('recording', n)}"]
+    if share.p_value is not None:
+        facts.append(f"p {p_value(share.p_value)}")
     return Row(
         name=plain(share.name),
-        detail="" if kind == "recording" else f"{n} {kind_name('recording', n)}",
+        detail=", ".join(facts),
         colour=colour,
         bar=scale.bar(share.share, share.interval),
         share=percent(share.share),

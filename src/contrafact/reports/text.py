@@ -13,6 +13,7 @@ from contrafact.reports._format import (
     decimals_for,
     fixed,
     kind_name,
+    p_value,
     percent,
     percent_range,
     plain,
@@ -25,10 +26,13 @@ __all__ = ["render_table", "render_text"]
 
 _N_NAMED = 10
 _MAX_NAME = 40
-_COLUMNS = ("share", "90 % interval", "influence", "of learned", "common")
 _CAVEAT = (
     "Influence is evidence, never proof of copying. Shares are parts of the "
     "influence the estimator could see; intervals are over noise draws only."
+)
+
+_ABSTAINED = (
+    "No answer: no {kind}'s share is more than shares are on songs without a source."
 )
 
 Row = tuple[str, ...]
@@ -47,11 +51,11 @@ def render_text(
     Raises:
         ReportError: If the shares are not shares of one whole.
     """
-    rows = [("", *_COLUMNS), *_share_rows(attribution, _N_NAMED)]
+    rows = [("", *_columns(attribution)), *_share_rows(attribution, _N_NAMED)]
     marks = mark_lines(attribution)
     parts = [
         *(["\n".join(marks)] if marks else []),
-        headline(attribution),
+        _title(attribution),
         f"Shares by {kind_name(attribution.by)}\n{_align(rows)}",
     ]
     if attribution.passages:
@@ -79,14 +83,27 @@ def render_table(attribution: Attribution, *, n_named: int = _N_NAMED) -> Table:
     Raises:
         ReportError: If the shares are not shares of one whole.
     """
-    title = "\n".join([*mark_lines(attribution), headline(attribution)])
+    title = "\n".join([*mark_lines(attribution), _title(attribution)])
     table = Table(title=Text(title), title_justify="left")
     table.add_column(Text(kind_name(attribution.by)), overflow="fold")
-    for column in _COLUMNS:
+    for column in _columns(attribution):
         table.add_column(Text(column), justify="right", no_wrap=True)
     for row in _share_rows(attribution, n_named):
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _columns(attribution: Attribution) -> Row:
+    between = f"{attribution.level:.0%} interval".replace("%", " %")
+    return ("share", between, "p", "influence", "of learned", "common")
+
+
+def _title(attribution: Attribution) -> str:
+    """Return the headline, and that there is no answer where there is none."""
+    if not attribution.abstained:
+        return headline(attribution)
+    none = _ABSTAINED.format(kind=kind_name(attribution.by))
+    return f"{headline(attribution)}\n{none}"
 
 
 def _share_rows(attribution: Attribution, n_named: int) -> list[Row]:
@@ -98,10 +115,10 @@ def _share_rows(attribution: Attribution, n_named: int) -> list[Row]:
     other = other_share(attribution, kind, len(named))
     if others or other > NOTICEABLE:
         count = f"{len(others)} " if others else ""
-        rows.append((f"{count}others", percent(other), "", "", "", ""))
+        rows.append((f"{count}others", percent(other), "", "", "", "", ""))
     rest = attribution.unattributed[kind]
     between = percent_range(rest.interval.low, rest.interval.high)
-    return [*rows, ("unattributed", percent(rest.share), between, "", "", "")]
+    return [*rows, ("unattributed", percent(rest.share), between, "", "", "", "")]
 
 
 def _share_row(share: SourceShare, decimals: int) -> Row:
@@ -109,6 +126,7 @@ def _share_row(share: SourceShare, decimals: int) -> Row:
         plain(share.name, _MAX_NAME),
         percent(share.share),
         percent_range(share.interval.low, share.interval.high),
+        p_value(share.p_value),
         fixed(share.influence, decimals),
         percent(share.of_learned),
         fixed(share.common, decimals),

@@ -15,7 +15,8 @@ from contrafact.attribution.base import AttributionTask, Estimator, Queries, Sco
 from contrafact.attribution.draws import losses_at
 from contrafact.attribution.estimators import PREDICTS_RISE, make_estimator
 from contrafact.attribution.estimators.index import IndexEstimator
-from contrafact.attribution.shares import shares_of
+from contrafact.attribution.hubs import check_hubs
+from contrafact.attribution.shares import ShareSettings, shares_of
 from contrafact.catalog import Workspace, read_audio, read_tags, write_json
 from contrafact.catalog.atomic import write_bytes
 from contrafact.catalog.audio import read_info
@@ -169,6 +170,7 @@ def attribute(  # noqa: PLR0913 - options of a command
     model: str,
     estimator: str = "index",
     by: str = "artist",
+    level: float = 0.9,
     prompt: str | None = None,
     report: Path | None = None,
     progress: Progress = silent,
@@ -182,13 +184,17 @@ def attribute(  # noqa: PLR0913 - options of a command
         model: Name of the model that made it.
         estimator: Name of the method.
         by: The kind of source that gets the shares.
+        level: Of the intervals; of the sources named as significant, up to half of
+            what is missing to 1 may be false.
         prompt: What the song was made from; its tags are read if None.
         report: Where to write an HTML report, if anywhere.
         progress: Told about every part.
         command: What the user typed, for the report.
 
     Raises:
-        ConfigError: If there is no such estimator or kind of source.
+        ConfigError: If there is no such estimator or kind of source, or the level
+            is not between 0 and 1.
+        AttributionError: If the estimator's answers hardly depend on the song.
         NotFittedError: If the index was not built.
         QueryError: If the song cannot be attributed.
     """
@@ -196,13 +202,18 @@ def attribute(  # noqa: PLR0913 - options of a command
         raise ConfigError(
             f"No kind of source {by!r}; there are {get_args(SourceKind)}."
         )
+    if not 0 < level < 1:
+        raise ConfigError(f"level must be between 0 and 1; found {level}.")
     workspace = home_of(workspace, model)
     asked = ask(workspace, audio, model=model, prompt=prompt, progress=progress)
     started = time.monotonic()
     method = ready_estimator(workspace, asked, estimator, progress)
     progress("attributing", 0, 1)
     scores = scores_of(method, asked)
-    result = _assembled(workspace, asked, method, scores, by=cast(SourceKind, by))
+    check_hubs(scores, estimator=estimator)
+    result = _assembled(
+        workspace, asked, method, scores, by=cast(SourceKind, by), level=level
+    )
     progress("attributing", 1, 1)
     result = replace(result, command=command, elapsed_s=time.monotonic() - started)
     folder = workspace.attributions_dir / result.attribution_id
@@ -240,6 +251,7 @@ def scores_of(method: Estimator, asked: Asked) -> Scores:
         replicates=replicates,
         panel=found.panel,
         overlap=found.overlap,
+        null=found.null,
     )
 
 
@@ -258,6 +270,7 @@ def _assembled(
     scores: Scores,
     *,
     by: SourceKind,
+    level: float,
 ) -> Attribution:
     info = _query_info(asked)
     is_influence = method.name in PREDICTS_RISE
@@ -267,9 +280,10 @@ def _assembled(
     untrained = info.untrained_loss
     learned = untrained - info.loss if scale and untrained else None
     tables, rests = {}, {}
+    how = ShareSettings(confidence=level)
     for kind, sources in sources_of(workspace, asked.recordings).items():
         tables[kind], rests[kind] = shares_of(
-            scores, sources, scale=scale or 1.0, learned=learned
+            scores, sources, scale=scale or 1.0, learned=learned, settings=how
         )
     passages: tuple[Passage, ...] = ()
     if isinstance(method, IndexEstimator):
@@ -279,7 +293,7 @@ def _assembled(
             directory=index_dir(workspace, asked.record),
         )  # fmt: skip
     return Attribution(
-        attribution_id=_identity(asked, method, info),
+        attribution_id=_identity(asked, method, info, level),
         query=info,
         model_id=asked.record.id,
         model_digest=asked.record.digest,
@@ -295,6 +309,7 @@ def _assembled(
         provenance=_provenance(asked, method),
         stamp=_stamp(workspace, asked, method),
         notices=asked.notices,
+        level=level,
         command="",
         elapsed_s=0.0,
     )
@@ -323,13 +338,14 @@ def _query_info(asked: Asked) -> QueryInfo:
     )
 
 
-def _identity(asked: Asked, method: Estimator, info: QueryInfo) -> str:
+def _identity(asked: Asked, method: Estimator, info: QueryInfo, level: float) -> str:
     facts: Any = (
         info.digest,
         info.prompt,
         asked.record.digest,
         method.name,
         sorted(method.settings.items(), key=str),
+        level,
     )
     return "A-" + hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 

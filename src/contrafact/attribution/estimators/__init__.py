@@ -56,6 +56,7 @@ ESTIMATORS: dict[str, EstimatorMaker] = {
     ),
     "mucs": _lazy("mucs", "MucsEstimator", "MucsSettings"),
     "ek-fac": _lazy("ek_fac", "EkFacEstimator", "EkFacSettings"),
+    "cg": _lazy("cg", "CgEstimator", "CgSettings"),
     "trak": _lazy("trak", "TrakEstimator", "TrakSettings"),
     "d-trak": _lazy("d_trak", "DTrakEstimator", "TrakSettings"),
     "das": _lazy("das", "DasEstimator", "TrakSettings"),
@@ -68,7 +69,9 @@ ESTIMATORS: dict[str, EstimatorMaker] = {
 }
 """The estimators that contrafact brings, by name; `index` is the default."""
 
-PREDICTS_RISE = frozenset({"ek-fac", "index", "trak", "unlearning", "unlearning-ekfac"})
+PREDICTS_RISE = frozenset(
+    {"cg", "ek-fac", "index", "trak", "unlearning", "unlearning-ekfac"}
+)
 """Those whose scores predict rises of the query's loss, in the unit of `Scores`: what
 retraining measures can set a scale for them."""
 

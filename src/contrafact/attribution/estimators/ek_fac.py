@@ -6,9 +6,11 @@ inverse Fisher matrix, times every window's own gradient, taken anew.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import save
@@ -24,7 +26,12 @@ from contrafact.attribution.base import (
     sum_windows,
 )
 from contrafact.attribution.estimators._fitted import FittedEstimator
-from contrafact.attribution.gradients import flatten, gradients_of
+from contrafact.attribution.gradients import (
+    LayerGradients,
+    Measurement,
+    flatten,
+    gradients_of,
+)
 from contrafact.attribution.kernel import check_damping
 from contrafact.attribution.kronecker import kronecker_fisher
 from contrafact.attribution.panel import (
@@ -38,7 +45,7 @@ from contrafact.attribution.shards import Shards
 from contrafact.attribution.store import read_tensors
 from contrafact.catalog.atomic import write_bytes
 
-__all__ = ["EkFacEstimator", "EkFacSettings"]
+__all__ = ["EkFacEstimator", "EkFacSettings", "ExactEstimator"]
 
 _FILE = "factors.safetensors"
 _WINDOWS_AT_ONCE = 2
@@ -86,32 +93,24 @@ class _State:
     panel: Tensor | None
 
 
-class EkFacEstimator(FittedEstimator[EkFacSettings, _State]):
-    """Influence functions with an eigenvalue-corrected Kronecker-factored Fisher.
+_AnySettings = TypeVar("_AnySettings", bound=EkFacSettings)
 
-    Assumes that the model is at the minimum of its training loss, and that the
-    loss is quadratic around it with the (empirical) Fisher matrix as Hessian.
-    Scores are in the unit of `Scores`.
 
-    Cost, in forward and backward passes over the corpus: in `fit`, twice
-    `n_sample n_sample_draws` single passes and, for the panel, `n_draws`; in
-    `score`, `n_draws` for all queries together, as many as fit into memory.
-    Keeps nothing for a window.
+class ExactEstimator(FittedEstimator[_AnySettings, _State]):
+    """What `ek-fac` and its kin do: solve for the query, multiply with every window.
 
-    Args:
-        settings: Whose gradients, how much damping.
-
-    References:
-        Grosse et al., "Studying large language model generalization with
-        influence functions", 2023, arXiv 2308.03296; Mlodozeniec et al.,
-        "Influence functions for scalable data attribution in diffusion
-        models", ICLR 2025, arXiv 2410.13850; George et al., NeurIPS 2018.
+    Nothing is kept for a window; its gradient is taken anew.
     """
 
-    name = "ek-fac"
+    def _curvature(self, task: AttributionTask) -> Measurement:
+        """Return whose gradients' second moments are the curvature."""
+        return task.measurement
 
-    def __init__(self, settings: EkFacSettings | None = None) -> None:
-        super().__init__(settings or EkFacSettings())
+    @abstractmethod
+    def _solved(
+        self, task: AttributionTask, fisher: KroneckerFisher, found: LayerGradients
+    ) -> LayerGradients:
+        """Return gradients, `(1, n_sets, *shape)` each, times the inverse curvature."""
 
     def _measure(
         self, task: AttributionTask, directory: Path, progress: Progress
@@ -126,7 +125,7 @@ class EkFacEstimator(FittedEstimator[EkFacSettings, _State]):
                     [task.train_batch([row]) for row in sampled],
                     task.draws(s.n_sample_draws),
                     damping=s.damping,
-                    measurement=task.measurement,
+                    measurement=self._curvature(task),
                 )
                 write_bytes(directory / _FILE, save(fisher.tensors()))
             if not rows:
@@ -139,7 +138,7 @@ class EkFacEstimator(FittedEstimator[EkFacSettings, _State]):
             def products(some: list[int]) -> Tensor:
                 if not directions:
                     examples = [task.train_batch([row]) for row in rows]
-                    found = _directions(task, fisher, examples, s.n_draws)
+                    found = self._directions(task, fisher, examples, s.n_draws)
                     directions.append(found.mean(1, keepdim=True))
                 return self._products(task, directions[0], some).mean((1, 2)).T
 
@@ -170,7 +169,7 @@ class EkFacEstimator(FittedEstimator[EkFacSettings, _State]):
             for start in starts:
                 some = range(start, min(start + at_once, len(queries)))
                 asked = [asked_of(task, queries.select(row)) for row in some]
-                directions = _directions(
+                directions = self._directions(
                     task, state.fisher, asked, self._settings.n_query_draws
                 )
 
@@ -214,18 +213,55 @@ class EkFacEstimator(FittedEstimator[EkFacSettings, _State]):
     def _shards(self, task: AttributionTask, directory: Path) -> Shards:
         return Shards(directory=directory, name="panel", n_examples=len(task.train))
 
+    def _directions(
+        self,
+        task: AttributionTask,
+        fisher: KroneckerFisher,
+        examples: list[Example],
+        n_draws: int,
+    ) -> Tensor:
+        """Return gradients through the inverse, `(n, n_sets, n_parameters)`."""
+        draws, parts = task.draws(n_draws), []
+        for example in examples:
+            found = self._solved(
+                task,
+                fisher,
+                gradients_of(
+                    task.generator, *example, draws, measurement=task.measurement
+                ),
+            )
+            parts.append(flatten(found, sorted(found)))
+        return torch.cat(parts)
 
-def _directions(
-    task: AttributionTask,
-    fisher: KroneckerFisher,
-    examples: list[Example],
-    n_draws: int,
-) -> Tensor:
-    """Return gradients times the inverse Fisher matrix, `(n, n_sets, n_parameters)`."""
-    draws, parts = task.draws(n_draws), []
-    for example in examples:
-        found = fisher.natural(
-            gradients_of(task.generator, *example, draws, measurement=task.measurement)
-        )
-        parts.append(flatten(found, sorted(found)))
-    return torch.cat(parts)
+
+class EkFacEstimator(ExactEstimator[EkFacSettings]):
+    """Influence functions with an eigenvalue-corrected Kronecker-factored Fisher.
+
+    Assumes that the model is at the minimum of its training loss, and that the
+    loss is quadratic around it with the (empirical) Fisher matrix as Hessian.
+    Scores are in the unit of `Scores`.
+
+    Cost, in forward and backward passes over the corpus: in `fit`, twice
+    `n_sample n_sample_draws` single passes and, for the panel, `n_draws`; in
+    `score`, `n_draws` for all queries together, as many as fit into memory.
+    Keeps nothing for a window.
+
+    Args:
+        settings: Whose gradients, how much damping.
+
+    References:
+        Grosse et al., "Studying large language model generalization with
+        influence functions", 2023, arXiv 2308.03296; Mlodozeniec et al.,
+        "Influence functions for scalable data attribution in diffusion
+        models", ICLR 2025, arXiv 2410.13850; George et al., NeurIPS 2018.
+    """
+
+    name = "ek-fac"
+
+    def __init__(self, settings: EkFacSettings | None = None) -> None:
+        super().__init__(settings or EkFacSettings())
+
+    def _solved(
+        self, task: AttributionTask, fisher: KroneckerFisher, found: LayerGradients
+    ) -> LayerGradients:
+        return fisher.natural(found)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from contrafact.attribution.base import (
     AttributionTask,
+    Example,
     Progress,
     Queries,
     Scores,
@@ -31,6 +32,7 @@ from contrafact.attribution.base import (
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
+from contrafact.attribution.estimators._nulls import NULL, make_nulls, read_nulls
 from contrafact.attribution.estimators._solving import SOLVE, n_windows_of, solve_of
 from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
 from contrafact.attribution.overlap import Overlap
@@ -84,6 +86,7 @@ class IndexSettings:
         n_pilot: Windows that the weight of each noise level is measured on.
         n_panel: Recordings that stand for "any other song" when a query is
             compared with what is common.
+        n_null: Sounds without any source that a share is compared with, too.
         n_workers: Processes; the result does not depend on it.
     """
 
@@ -99,6 +102,7 @@ class IndexSettings:
     n_sample: int = 64
     n_pilot: int = 8
     n_panel: int = 64
+    n_null: int = 50
     n_workers: int = 2
 
 
@@ -143,9 +147,12 @@ class IndexEstimator:
             fitted.store.create()
             if fitted.store.pending():
                 # Of other features, if any: files cut short were laid out anew.
-                (directory / SOLVE).unlink(missing_ok=True)
+                for made in (SOLVE, NULL):
+                    (directory / made).unlink(missing_ok=True)
             self._fill(task, fitted, progress)
-        self._fitted = fitted.solved(self._settings.ridge, self._settings.overlap)
+            solved = self._solved(fitted)
+            self._make_nulls(solved, directory / NULL)
+        self._fitted = self._with_nulls(solved, directory)
         return self
 
     def open(self, task: AttributionTask, directory: Path) -> IndexEstimator:
@@ -167,7 +174,7 @@ class IndexEstimator:
                 f"The index in {directory} is not finished; "
                 "run `contrafact index build` again to go on."
             )
-        self._fitted = fitted.solved(self._settings.ridge, self._settings.overlap)
+        self._fitted = self._with_nulls(self._solved(fitted), directory)
         return self
 
     def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
@@ -183,6 +190,7 @@ class IndexEstimator:
             replicates=replicates,
             panel=self._panel(fitted),
             overlap=fitted.overlap,
+            null=fitted.null,
         )
 
     def features(self, queries: Queries, *, progress: Progress = no_progress) -> Tensor:
@@ -285,6 +293,22 @@ class IndexEstimator:
         finally:
             torch.set_num_threads(n_threads)  # one worker is this process
 
+    def _solved(self, fitted: _Fitted) -> _Fitted:
+        return fitted.solved(self._settings.ridge, self._settings.overlap)
+
+    def _make_nulls(self, fitted: _Fitted, path: Path) -> None:
+        draws = fitted.draws(self._settings.n_draws)
+
+        def products(example: Example) -> Tensor:
+            features = fitted.features(*example, draws).mean(1, keepdim=True)
+            return fitted.products(features).mean((0, 1, 2))
+
+        make_nulls(fitted.task, path, count=self._settings.n_null, products=products)
+
+    def _with_nulls(self, fitted: _Fitted, directory: Path) -> _Fitted:
+        null = read_nulls(directory / NULL, count=self._settings.n_null)
+        return replace(fitted, null=null)
+
     def _panel(self, fitted: _Fitted) -> Tensor:
         """Scores of recordings as queries, NaN where one meets itself.
 
@@ -318,6 +342,7 @@ class _Fitted:
     stratum_weights: Tensor
     solve: FisherSolve | None = None
     overlap: Overlap | None = None
+    null: Tensor | None = None
 
     def solved(self, ridge: float, trust: float) -> _Fitted:
         """Return the same with the Fisher matrix between kept coordinates."""

@@ -1,0 +1,80 @@
+"""Scores of sounds without a source, measured once with an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from contrafact.attribution.base import AttributionTask, Example, sum_windows
+from contrafact.attribution.null_signals import null_signals
+from contrafact.attribution.store import read_tensors
+from contrafact.catalog.atomic import write_bytes
+from contrafact.core.errors import NotFittedError
+from contrafact.generators.base import LatentBatch
+
+__all__ = ["NULL", "make_nulls", "read_nulls"]
+
+NULL = "null.safetensors"
+_MAX_TOKENS = 64
+
+
+def make_nulls(
+    task: AttributionTask,
+    path: Path,
+    *,
+    count: int,
+    products: Callable[[Example], Tensor],
+) -> None:
+    """Score sounds without a source, and keep that, unless it is there.
+
+    Args:
+        task: What is attributed.
+        path: Where it is kept.
+        count: How many sounds.
+        products: Scores one sound against every window, `(n_window,)`.
+    """
+    if path.exists() or not count:
+        return
+    generator = task.generator
+    n_tokens = min(generator.max_tokens, _MAX_TOKENS)
+    sounds = null_signals(
+        count,
+        n_samples=int(n_tokens * generator.sample_rate / generator.token_rate_hz),
+        sample_rate=generator.sample_rate,
+        seed=task.seed,
+    )
+    rows = []
+    for sound in sounds:
+        audio = sound.expand(1, generator.n_channels, -1)
+        latents = generator.encode(audio)[..., :n_tokens]
+        batch = LatentBatch.stack([latents[0]])
+        rows.append(
+            products((batch, generator.condition([""], n_tokens=batch.n_tokens)))
+        )
+    values = sum_windows(torch.stack(rows), task.train) / len(task.train)
+    write_bytes(path, save({"values": values.float()}))
+
+
+def read_nulls(path: Path, *, count: int) -> Tensor | None:
+    """Return scores of sounds without a source, `(count, n_recording)`, if any.
+
+    Raises:
+        NotFittedError: If they are missing or damaged.
+    """
+    if not count:
+        return None
+    if not path.exists():
+        raise NotFittedError(
+            f"The index in {path.parent} is not finished; "
+            "run `contrafact index build` again to go on."
+        )
+    values = read_tensors(path).get("values")
+    if values is None or len(values) != count:
+        raise NotFittedError(
+            f"{path} is damaged; remove it and run `contrafact index build` again."
+        )
+    return values
