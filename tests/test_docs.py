@@ -189,3 +189,13 @@ def test_the_command_line_page_is_up_to_date() -> None:
     script = DOCS / "generate_cli_reference.py"
     done = subprocess.run([sys.executable, script, "--check"], check=False)
     assert done.returncode == 0
+
+
+def test_numbers_on_how_right_come_from_the_results() -> None:
+    """The page and its plot are as their generator writes them."""
+    script = DOCS / "generate_how_right.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

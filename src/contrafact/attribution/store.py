@@ -141,11 +141,19 @@ class FeatureStore:
     def write(self, shard: int, features: Tensor) -> None:
         """Store a shard's features, `(n_rows, n_sets, n_features)`."""
         values, scales = quantise(features)
+        self._put(shard, values.numpy(), scales.numpy())
+
+    def copy(self, shard: int, source: FeatureStore, rows: NDArray[np.intp]) -> None:
+        """Store what another store holds in these of its rows, byte by byte."""
+        values, scales = source._open("features.i8"), source._open("scales.f32")
+        self._put(shard, np.array(values[rows]), np.array(scales[rows]))
+
+    def _put(self, shard: int, values: NDArray[Any], scales: NDArray[Any]) -> None:
         rows = self.rows(shard)
         span = slice(rows[0], rows[-1] + 1)
         for name, part in (("features.i8", values), ("scales.f32", scales)):
             target = self._open(name, "r+")
-            target[span] = part.numpy()
+            target[span] = part
             target.flush()  # type: ignore[attr-defined]
         done = self._open("done.u8", "r+")
         done[shard] = 1

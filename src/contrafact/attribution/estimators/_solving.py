@@ -6,13 +6,14 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from contrafact.attribution.base import sum_windows
 from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import FeatureStore, read_tensors
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import NotFittedError
 from contrafact.generators.latents import LatentSet
 
-__all__ = ["SOLVE", "n_windows_of", "solve_of"]
+__all__ = ["SOLVE", "n_windows_of", "panel_scores", "solve_of"]
 
 SOLVE = "solve.safetensors"
 _MOST_RECORDINGS = 4096  # of which what each has in common with each is kept
@@ -47,3 +48,29 @@ def _owner(train: LatentSet) -> Tensor:
 def n_windows_of(train: LatentSet) -> Tensor:
     """Return how many windows each recording has, `(n_train,)`."""
     return _owner(train).bincount(minlength=len(train.recording_ids))
+
+
+def panel_scores(
+    store: FeatureStore, solve: FisherSolve | None, train: LatentSet, n_panel: int
+) -> Tensor:
+    """Return scores of recordings as queries, NaN where one meets itself.
+
+    A recording of the corpus is part of the Fisher matrix, a song is not: so
+    each is scored by the matrix without it (Sherman and Morrison, 1950).
+
+    Returns:
+        `(n_panel, n_recording)`, float32.
+    """
+    ids = train.recording_ids
+    first = {w.recording_id: i for i, w in reversed(list(enumerate(train.windows)))}
+    step = max(1, len(ids) // n_panel)
+    chosen = list(range(0, len(ids), step))[:n_panel]
+    rows = [first[ids[i]] for i in chosen]
+    asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
+    products = (solve or store).products(asked.mean(1, keepdim=True)).mean((1, 2))
+    if solve is not None:
+        own = products[torch.arange(len(rows)), torch.tensor(rows)] / len(train)
+        products = products / (1 - own).clamp_min(1e-6)[:, None]
+    panel = sum_windows(products, train) / len(train)
+    panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
+    return panel

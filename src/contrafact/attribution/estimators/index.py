@@ -33,7 +33,12 @@ from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.estimators._nulls import NULL, make_nulls, read_nulls
-from contrafact.attribution.estimators._solving import SOLVE, n_windows_of, solve_of
+from contrafact.attribution.estimators._solving import (
+    SOLVE,
+    n_windows_of,
+    panel_scores,
+    solve_of,
+)
 from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
 from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.preconditioning import (
@@ -122,6 +127,7 @@ class IndexEstimator:
     def __init__(self, settings: IndexSettings | None = None) -> None:
         self._settings = settings or IndexSettings()
         self._fitted: _Fitted | None = None
+        self._panel: Tensor | None = None  # the same for every query
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -152,7 +158,7 @@ class IndexEstimator:
             self._fill(task, fitted, progress)
             solved = self._solved(fitted)
             self._make_nulls(solved, directory / NULL)
-        self._fitted = self._with_nulls(solved, directory)
+        self._fitted, self._panel = self._with_nulls(solved, directory), None
         return self
 
     def open(self, task: AttributionTask, directory: Path) -> IndexEstimator:
@@ -174,21 +180,29 @@ class IndexEstimator:
                 f"The index in {directory} is not finished; "
                 "run `contrafact index build` again to go on."
             )
-        self._fitted = self._with_nulls(self._solved(fitted), directory)
+        solved = self._solved(fitted)
+        self._fitted, self._panel = self._with_nulls(solved, directory), None
         return self
 
     def score(self, queries: Queries, *, progress: Progress = no_progress) -> Scores:
-        """See `Estimator.score`; `replicates` and `panel` are given."""
+        """See `Estimator.score`; `replicates`, `panel` and `null` are given."""
+        return self.scores_of(self.features(queries, progress=progress))
+
+    def scores_of(self, features: Tensor) -> Scores:
+        """Return the scores of queries whose `features` are known."""
         fitted = self._require()
         task = fitted.task
-        features = self.features(queries, progress=progress)
         products = fitted.products(features) / len(task.train)
         replicates = sum_windows(products, task.train)
+        if self._panel is None:
+            self._panel = panel_scores(
+                fitted.store, fitted.solve, task.train, self._settings.n_panel
+            )
         return Scores(
             values=replicates.mean((1, 2)),
             recording_ids=task.train.recording_ids,
             replicates=replicates,
-            panel=self._panel(fitted),
+            panel=self._panel,
             overlap=fitted.overlap,
             null=fitted.null,
         )
@@ -308,27 +322,6 @@ class IndexEstimator:
     def _with_nulls(self, fitted: _Fitted, directory: Path) -> _Fitted:
         null = read_nulls(directory / NULL, count=self._settings.n_null)
         return replace(fitted, null=null)
-
-    def _panel(self, fitted: _Fitted) -> Tensor:
-        """Scores of recordings as queries, NaN where one meets itself.
-
-        A recording of the corpus is part of the Fisher matrix, a song is not: so
-        each is scored by the matrix without it (Sherman and Morrison, 1950).
-        """
-        train, store = fitted.task.train, fitted.store
-        ids = train.recording_ids
-        first = {w.recording_id: i for i, w in reversed(list(enumerate(train.windows)))}
-        step = max(1, len(ids) // self._settings.n_panel)
-        chosen = list(range(0, len(ids), step))[: self._settings.n_panel]
-        rows = [first[ids[i]] for i in chosen]
-        asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
-        products = fitted.products(asked.mean(1, keepdim=True)).mean((1, 2))
-        if fitted.solve is not None:
-            own = products[torch.arange(len(rows)), torch.tensor(rows)] / len(train)
-            products = products / (1 - own).clamp_min(1e-6)[:, None]
-        panel = sum_windows(products, train) / len(train)
-        panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
-        return panel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

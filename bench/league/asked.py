@@ -1,0 +1,48 @@
+"""Gradients of queries, kept beside the index that they were taken with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from world import World
+
+from common import say
+from contrafact.attribution.base import Queries
+from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+
+__all__ = ["features_of", "fitted_index"]
+
+
+def fitted_index(world: World, folder: Path, corpus: str) -> IndexEstimator:
+    """Return the index of the league, built if it is not there."""
+    index = IndexEstimator(IndexSettings(n_workers=1))
+    place = folder / f"{corpus}-league" / "index"
+    return index.fit(world.task, place, progress=lambda a, b: say("index", a, b))
+
+
+def features_of(
+    index: IndexEstimator, queries: Sequence[Queries], folder: Path
+) -> Tensor:
+    """Return the features of queries, `(n_query, n_sets, n_features)`.
+
+    Kept by the digests of index and query: nothing stale is ever read.
+    """
+    kept = folder / f"features-{index.digest()[:12]}"
+    kept.mkdir(parents=True, exist_ok=True)
+    found = []
+    for done, query in enumerate(queries, start=1):
+        latents = query.batch.latents.numpy().tobytes() + repr(query.prompts).encode()
+        path = kept / f"{hashlib.sha256(latents).hexdigest()[:24]}.safetensors"
+        if not path.exists():
+            part = path.with_suffix(".part")
+            save_file({"features": index.features(query).half()}, part)
+            part.rename(path)
+        found.append(load_file(path)["features"].float())
+        if len(queries) > 1:
+            say("queries", done, len(queries))
+    return torch.cat(found)

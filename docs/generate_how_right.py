@@ -1,0 +1,270 @@
+"""Write the tables and plots of docs/how-right.md from bench/results.
+
+    python docs/generate_how_right.py           # write
+    python docs/generate_how_right.py --check   # fail if something would change
+
+Every number on that page is between a pair of marks and comes from a committed
+result; a table whose result is not there says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "bench" / "results"
+PAGE = DOCS / "how-right.md"
+PLOT = DOCS / "images" / "coverage.svg"
+_KINDS = {"named": "prompt names the source", "unnamed": "prompt does not"}
+
+
+def result(name: str) -> dict[str, Any] | None:
+    """Return a committed result, or None."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def shown(figure: dict[str, Any] | None, digits: int = 2) -> str:
+    """Return a figure with its interval."""
+    if not figure or "mean" not in figure:
+        return "–"
+    low, high = figure["interval_90"]
+    return f"{figure['mean']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def part(figure: dict[str, Any]) -> str:
+    """Return a rate with its interval and count."""
+    low, high = figure["interval_90"]
+    return f"{figure['rate']:.0%} ({low:.0%} to {high:.0%}, {figure['n']} songs)"
+
+
+def runs(league: dict[str, Any]) -> str:
+    """Say what the figures stand on."""
+    counts = dict(league["runs"])
+    planned = counts.pop("planned")
+    kinds = ", ".join(f"{n} `{kind}`" for kind, n in counts.items())
+    total = sum(counts.values())
+    return f"Models retrained so far: {total} of {planned} planned ({kinds})."
+
+
+def league_table(league: dict[str, Any]) -> str:
+    """Return the table of estimators."""
+    lines = [
+        "| Estimator | LDS on songs | Build, epochs | A query, s | Bytes a recording |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in league["estimators"].items():
+        lds = row["lds_by_kind"]["generated"]
+        lines.append(
+            f"| `{name}` | {shown(lds)} | {row['build_epochs']} | "
+            f"{row['query_s']} | {row['bytes_per_recording']:,} |"
+        )
+    first = next(iter(league["estimators"].values()))["lds_by_kind"]["generated"]
+    notes = [
+        x["omitted"] for x in (first, league["ceiling"]["generated"]) if "omitted" in x
+    ]
+    if notes:
+        lines += ["", "Left out: " + "; ".join(notes) + "."]
+    return "\n".join(lines)
+
+
+def group_table(league: dict[str, Any]) -> str:
+    """Return the tables of agreement with leaving out whole sources."""
+    parts = []
+    for kind, group in league["groups"].items():
+        if "omitted" in group:
+            parts.append(f"By {kind}: left out, since {group['omitted']}.")
+            continue
+        parts.append(
+            f"By {kind}: {group['n_sources']} sources, each left out with "
+            f"{group['n_seeds']} seeds."
+        )
+        lines = [
+            "| | songs whose | share error | correlation | first is right | NDCG@3 |",
+            "|---|---|---|---|---|---|",
+        ]
+        rows = {"another training": group["seed_against_seed"]}
+        rows |= {f"`{n}`": found for n, found in group["estimators"].items()}
+        for name, found in rows.items():
+            if "omitted" in found:
+                continue
+            for asked, text in _KINDS.items():
+                f = found[asked]
+                lines.append(
+                    f"| {name} | {text} | {shown(f['share_error'], 3)} | "
+                    f"{shown(f['correlation'])} | {shown(f['top1'])} | "
+                    f"{shown(f['ndcg3'])} |"
+                )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def coverage_table(league: dict[str, Any]) -> str:
+    """Return how often intervals hold the retrained share."""
+    lines = [
+        "| By | Songs | Intervals | Hold the retrained share | Mean width |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, found in league["coverage"].items():
+        if "omitted" in found:
+            lines.append(f"| {kind} | – | {found['omitted']} | – | – |")
+            continue
+        for asked, text in _KINDS.items():
+            for name, label in (
+                ("over_noise_draws", "as printed, over noise draws"),
+                ("mapped", "fitted on the other half"),
+            ):
+                row = found[asked][name]
+                lines.append(
+                    f"| {kind} | {text} | {label} | {row['covered']:.0%} of "
+                    f"{row['n_shares']} | {row['mean_width']:.3f} |"
+                )
+    return "\n".join(lines)
+
+
+def abstention_table(found: dict[str, Any]) -> str:
+    """Return how often somebody is named who should not be, or nobody who should."""
+    lines = ["| Asked | By artist | By collection |", "|---|---|---|"]
+    by = found["by"]
+    for family in by["artist"]["named_falsely"]:
+        text = "all of these together" if family == "all" else family.replace("_", " ")
+        cells = [part(by[k]["named_falsely"][family]) for k in ("artist", "collection")]
+        lines.append(f"| {text}: named falsely | {cells[0]} | {cells[1]} |")
+    for asked, text in _KINDS.items():
+        songs = [by[k]["songs"][asked] for k in ("artist", "collection")]
+        for key, label in (
+            ("answered", "answered"),
+            ("prompted_source_first_when_answered", "prompted source first"),
+        ):
+            cells = [part(s[key]) if key in s else "–" for s in songs]
+            lines.append(f"| songs, {text}: {label} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def attack_table(found: dict[str, Any]) -> str:
+    """Return what attacks gain."""
+    lines = ["| Attack | Gain, mean over attackers | Largest |", "|---|---|---|"]
+    for name, gain in found["gain"].items():
+        low, high = gain["interval_90"]
+        lines.append(
+            f"| {name} | {gain['mean']:+.0%} ({low:+.0%} to {high:+.0%}) | "
+            f"{gain['largest']:+.0%} |"
+        )
+    twins = found["twins"]["influence_of_the_pair_over_the_one"]
+    each = found["twins"]["influence_of_each_twin_over_the_one"]
+    lines += [
+        "",
+        f"A recording and its twin together have {shown(twins)} times the influence "
+        f"of the one alone; each of the two has {shown(each)} times it.",
+    ]
+    return "\n".join(lines)
+
+
+def robustness_table(found: dict[str, Any]) -> str:
+    """Return how far answers stay the same."""
+    lines = [
+        "| Song | Rank correlation of artists | Same first artist |",
+        "|---|---|---|",
+    ]
+    for name, row in found.items():
+        if isinstance(row, dict):
+            lines.append(
+                f"| {name.replace('_', ' ')} | {shown(row['spearman_of_artists'])} | "
+                f"{part(row['same_first_artist'])} |"
+            )
+    return "\n".join(lines)
+
+
+def plot(league: dict[str, Any]) -> str:
+    """Return the coverage plot as SVG: how often intervals of each level hold."""
+    size, edge = 260, 40
+    inner = size - edge - 10
+
+    def place(x: float, y: float) -> str:
+        return f"{edge + x * inner:.1f},{10 + (1 - y) * inner:.1f}"
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" '
+        'font-family="sans-serif" font-size="10">',
+        f'<rect width="{size}" height="{size}" fill="#fff"/>',
+        f'<path d="M{place(0, 0)} L{place(1, 1)}" stroke="#999" stroke-dasharray="3"/>',
+        f'<path d="M{place(0, 1)} L{place(0, 0)} L{place(1, 0)}" fill="none" '
+        'stroke="#333"/>',
+    ]
+    for colour, (kind, found) in zip(
+        ("#0b6", "#06b"), league["coverage"].items(), strict=False
+    ):
+        curve = [(x["nominal"], x["covered"]) for x in found.get("curve", [])]
+        if curve:
+            points = " ".join(place(x, y) for x, y in curve)
+            lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+            end = place(*curve[0]).split(",")
+            lines.append(
+                f'<text x="{float(end[0]) - 36:.1f}" y="{float(end[1]) - 8:.1f}" '
+                f'fill="{colour}">{kind}</text>'
+            )
+    lines += [
+        f'<text x="{size / 2:.0f}" y="{size - 12}" text-anchor="middle">level that '
+        "the interval claims</text>",
+        f'<text transform="translate(14 {size / 2:.0f}) rotate(-90)" '
+        'text-anchor="middle">holds the retrained share</text>',
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def tables() -> dict[str, str]:
+    """Return the text between each pair of marks."""
+    missing = "Not measured yet."
+    league = result("league-scores")
+    found = {
+        "runs": runs(league) if league else missing,
+        "league": league_table(league) if league else missing,
+        "groups": group_table(league) if league else missing,
+        "coverage": coverage_table(league) if league else missing,
+    }
+    makers = {
+        "abstention": abstention_table,
+        "attacks": attack_table,
+        "robustness": robustness_table,
+    }
+    for name, make in makers.items():
+        one = result(f"{name}-scores")
+        found[name] = make(one) if one else missing
+    return found
+
+
+def page() -> str:
+    """Return the page with every table written anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, table in tables().items():
+        marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = marked.sub(lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text)
+    return text
+
+
+def main() -> None:
+    """Write the page and the plot, or check them."""
+    league = result("league-scores")
+    wanted = {PAGE: page()} | ({PLOT: plot(league)} if league else {})
+    stale = [
+        p for p, t in wanted.items() if not p.exists() or p.read_text("utf-8") != t
+    ]
+    if "--check" in sys.argv:
+        if stale:
+            names = ", ".join(p.name for p in stale)
+            sys.exit(f"{names}: not as generated. Run {Path(__file__).name}.")
+        return
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

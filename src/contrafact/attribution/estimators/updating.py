@@ -1,0 +1,106 @@
+"""An index for a catalog that changed, from the index of what it was before.
+
+Windows that are still there keep their features; those that are new are computed,
+those that went are gone. The factors stay: they were measured on some windows of the
+catalog as it was, and which coordinates are kept hangs on them. What comes out is the
+index that would be built anew with the same factors. After a large change, build it
+anew without them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from contrafact.attribution.base import AttributionTask, Progress
+from contrafact.attribution.estimators._fitted import facts_of
+from contrafact.attribution.estimators.index import IndexEstimator
+from contrafact.attribution.store import (
+    FeatureStore,
+    check_manifest,
+    read_manifest,
+    read_tensors,
+    write_manifest,
+)
+from contrafact.core.errors import NotFittedError
+from contrafact.generators.latents import LatentSet
+
+__all__ = ["update_index", "window_names"]
+
+_FACTORS = "factors.safetensors"
+
+
+def window_names(train: LatentSet) -> list[str]:
+    """Return a name for each window that changes when anything about it does."""
+    names = []
+    for window, latents in zip(train.windows, train.latents, strict=True):
+        said = json.dumps([window.recording_id, window.start_s, window.caption])
+        content = said.encode() + latents.contiguous().numpy().tobytes()
+        names.append(hashlib.sha256(content).hexdigest())
+    return names
+
+
+def update_index(
+    index: IndexEstimator,
+    task: AttributionTask,
+    directory: Path,
+    *,
+    source: Path,
+    before: LatentSet,
+    progress: Progress,
+) -> IndexEstimator:
+    """Build an index, taking over what an older one of the same model knows.
+
+    Args:
+        index: With the settings of the older one; it is the one that is fitted.
+        task: The model and the catalog as it is now.
+        directory: Where the new index goes; killed, it goes on when called again.
+        source: Where the older one is.
+        before: The catalog as it was.
+        progress: Told after every shard.
+
+    Raises:
+        IndexMismatchError: If the older index is of another model or setting, or
+            not of `before`.
+        NotFittedError: If the older one is not finished.
+    """
+    found = read_manifest(source)
+    if found is None:
+        raise NotFittedError(f"There is no index in {source} to take over from.")
+    was = AttributionTask(
+        task.generator, before, task.measurement, task.seed, task.n_strata
+    )
+    check_manifest(source, found, facts_of(index.name, index.settings, was))
+    n_features = len(read_tensors(source / _FACTORS)["kept"])
+    n_sets = index.settings["n_draws"] // task.n_strata
+    old, new = (
+        FeatureStore(
+            directory=place, n_windows=len(train), n_sets=n_sets, n_features=n_features
+        )
+        for place, train in ((source, before), (directory, task.train))
+    )
+    if old.pending():
+        raise NotFittedError(f"The index in {source} is not finished; finish it first.")
+    write_manifest(directory, facts_of(index.name, index.settings, task))
+    if not (directory / _FACTORS).exists():
+        shutil.copyfile(source / _FACTORS, directory / f"{_FACTORS}.part")
+        (directory / f"{_FACTORS}.part").rename(directory / _FACTORS)
+    _take_over(old, new, window_names(before), window_names(task.train))
+    return index.fit(task, directory, progress=progress)
+
+
+def _take_over(
+    old: FeatureStore, new: FeatureStore, before: list[str], now: list[str]
+) -> None:
+    """Copy the rows of every shard whose windows are all known."""
+    place = {name: row for row, name in enumerate(before)}
+    new.create()
+    for shard in new.pending():
+        rows = new.rows(shard)
+        known = [place.get(now[row]) for row in rows]
+        if None not in known:
+            new.copy(shard, old, np.array(known, dtype=np.intp))

@@ -1,0 +1,97 @@
+"""An index taken over for a catalog that changed equals one built anew."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from contrafact.attribution import make_estimator
+from contrafact.attribution.base import no_progress
+from contrafact.attribution.estimators.updating import update_index, window_names
+from contrafact.core.errors import IndexMismatchError, NotFittedError
+from contrafact.generators.latents import LatentSet
+
+# Windows are computed two at a time: in other company a few of the eight-bit features
+# round to the neighbour.
+ROUNDED = 1e-2
+
+
+def some(train: LatentSet, rows: list[int]) -> LatentSet:
+    """The windows in these rows."""
+    windows, latents = train.windows, train.latents
+    return LatentSet(tuple(windows[i] for i in rows), tuple(latents[i] for i in rows))
+
+
+@pytest.fixture
+def make(settings_of):
+    """Make a small index."""
+    return lambda: make_estimator("index", **settings_of("index"))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (range(20), [*range(3), *range(4, 18)]),  # deleted
+        ([*range(5), *range(6, 20)], range(20)),  # added in the middle
+        (range(4, 20), range(16)),  # both
+    ],
+    ids=["deleted", "added", "both"],
+)
+def test_taken_over_equals_built_anew(
+    make, task, corpus_of, queries, tmp_path: Path, before, now
+):
+    """With the same factors, scores, panel and overlap are the same."""
+    whole = corpus_of(19)
+    was = replace(task, train=some(whole, list(before)))
+    is_now = replace(task, train=some(whole, list(now)))
+    make().fit(was, tmp_path / "old", progress=no_progress)
+    n_new = []
+    found = update_index(
+        make(), is_now, tmp_path / "new",
+        source=tmp_path / "old", before=was.train,
+        progress=lambda done, total: n_new.append(total - done),
+    )  # fmt: skip
+    (tmp_path / "anew").mkdir()
+    shutil.copy(tmp_path / "old" / "factors.safetensors", tmp_path / "anew")
+    anew = make().fit(is_now, tmp_path / "anew", progress=no_progress)
+    a, b = found.score(queries), anew.score(queries)
+    assert a.recording_ids == b.recording_ids == is_now.train.recording_ids
+    largest = b.values.abs().max()
+    assert (a.values - b.values).abs().max() <= ROUNDED * largest
+    assert torch.allclose(a.overlap.hat, b.overlap.hat, atol=ROUNDED)
+    assert n_new[0] < len(now) / 2, "most shards are taken over"
+    again = make().open(is_now, tmp_path / "new").score(queries)
+    assert torch.equal(again.values, a.values)
+
+
+def test_an_index_of_another_catalog_is_not_taken_over(
+    make, task, corpus_of, tmp_path: Path
+):
+    """What it holds would be passed off as features of something else."""
+    make().fit(task, tmp_path / "old", progress=no_progress)
+    with pytest.raises(IndexMismatchError, match="another corpus"):
+        update_index(
+            make(), task, tmp_path / "new",
+            source=tmp_path / "old", before=corpus_of(5), progress=no_progress,
+        )  # fmt: skip
+    with pytest.raises(NotFittedError, match="no index"):
+        update_index(
+            make(), task, tmp_path / "new",
+            source=tmp_path / "nowhere", before=task.train, progress=no_progress,
+        )  # fmt: skip
+
+
+def test_a_window_that_changed_has_another_name(train: LatentSet):
+    """Caption, place and sound all count."""
+    first, latents = train.windows[0], train.latents[0]
+    others = [
+        (replace(first, caption="else"), latents),
+        (replace(first, start_s=9.0), latents),
+        (first, latents + 1e-6),
+    ]
+    names = {window_names(LatentSet((w,), (x,)))[0] for w, x in others}
+    assert len(names | {window_names(train)[0]}) == 4
