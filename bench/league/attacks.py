@@ -9,7 +9,7 @@ matrix and everything after it is made anew. The model is not trained again: thi
 measures what the *attribution* pays for an attack, not what a model learns from it.
 
 - `copies`: every recording of the artist is in the catalog five times.
-- `outliers`: 22 sounds without a source, under the artist's captions.
+- `outliers`: 22 sounds without a source are put among the artist's recordings.
 - `split`: the artist's recordings under as many names as there are recordings.
 - `twins`: one recording twice; how the pair's influence compares with the one's.
 """
@@ -137,13 +137,13 @@ def main() -> None:
 
 def gains(market: Market, attackers: list[str]) -> dict[str, Any]:
     """Return by what part each attack raises the income of those who try it."""
-    before = market.scores()
+    before, strange = market.scores(), outliers(market)
     found: dict[str, list[float]] = {"copies": [], "outliers": [], "split": []}
     for done, artist in enumerate(attackers, start=1):
         usual = market.income(before, artist)
         own = market.rows[market.of(artist)]
         copied = market.scores(own.repeat(N_COPIES, 1, 1))
-        noisy = market.scores(outliers(market, artist))
+        noisy = market.scores(strange)
         after = {
             "copies": market.income(copied, artist),
             "outliers": market.income(noisy, artist),
@@ -158,20 +158,22 @@ def gains(market: Market, attackers: list[str]) -> dict[str, Any]:
     }
 
 
-def outliers(market: Market, artist: str) -> Tensor:
-    """Return features of sounds without a source, under the artist's captions."""
+def outliers(market: Market) -> Tensor:
+    """Return features of sounds without a source, without a caption."""
     generator = market.world.generator
-    caption = market.world.data.windows[market.of(artist)[0]].caption
     sounds = null_signals(
         N_OUTLIERS, n_samples=8 * generator.sample_rate,
         sample_rate=generator.sample_rate, seed=77,
     )  # fmt: skip
+    # As many draws as a recording of the catalog has.
+    settings = IndexSettings(n_workers=1)
+    n_sets = market.rows.shape[1]
     rows = []
-    for sound in sounds:
+    for done, sound in enumerate(sounds, start=1):
         latents = generator.encode(sound[None, None])
-        asked = Queries(LatentBatch.stack([latents[0]]), (caption,))
-        sets = market.index.features(asked)
-        rows.append(sets[:, : market.rows.shape[1]])
+        asked = Queries(LatentBatch.stack([latents[0]]), ("",))
+        rows.append(market.index.features(asked, n_draws=settings.n_draws)[:, :n_sets])
+        say("outliers", done, len(sounds))
     return torch.cat(rows)
 
 

@@ -7,7 +7,12 @@ import torch
 
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.gradients import gradients_of
-from contrafact.attribution.passages import best_stretch, influence_by_token
+from contrafact.attribution.passages import (
+    best_stretch,
+    influence_by_token,
+    influence_map,
+)
+from contrafact.attribution.preconditioning import KroneckerFisher
 from contrafact.generators.base import LatentBatch
 from contrafact.generators.studio.codec import CodecConfig, SpectralCodec
 from contrafact.generators.studio.generator import StudioGenerator
@@ -87,3 +92,44 @@ def test_planted_step_is_where_the_influence_is(generator):
 def test_stretch_longer_than_the_piece_is_the_piece():
     """A short piece is its own best stretch."""
     assert best_stretch(torch.ones(3), 10) == (0, 3, 3.0)
+
+
+def test_a_map_adds_up_to_what_each_side_has_by_itself(generator):
+    """Rows and columns of the map sum to influence over the time of either side."""
+    rng = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in generator.parameters().values():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
+    said = generator.condition(["reel"], n_tokens=[10])
+    query, recording = (
+        (LatentBatch.stack([torch.randn(64, 10, generator=rng)]), said) for _ in "12"
+    )
+    draws = Draws.make(generator, n_draws=8, n_strata=4, seed=0)
+    fisher = KroneckerFisher.of(
+        [gradients_of(generator, *x, draws) for x in (query, recording)], damping=1.0
+    )
+    found = influence_map(
+        generator, query, recording, draws=draws, natural=fisher.natural, n_tokens=1
+    )
+    assert found.shape == (10, 10)
+    # These layers see the time steps and nothing else: their gradient is the sum.
+    seen = {"proj_in.weight", "preprocess_conv.weight", "postprocess_conv.weight"}
+
+    def only(gradients):
+        return {n: g * (n in seen) for n, g in fisher.natural(gradients).items()}
+
+    part = influence_map(
+        generator, query, recording, draws=draws, natural=only, n_tokens=1
+    )
+    for axis, (one, other) in enumerate(((query, recording), (recording, query))):
+        gradient = gradients_of(generator, *other, draws)
+        direction = only({n: g.mean(1, keepdim=True) for n, g in gradient.items()})
+        wanted = influence_by_token(generator, *one, draws, direction)
+        found_by_axis = part.sum(1 - axis) * draws.n_sets
+        assert torch.allclose(found_by_axis, wanted, rtol=1e-3, atol=1e-5)
+    spans = influence_map(
+        generator, query, recording, draws=draws, natural=fisher.natural, n_tokens=4
+    )
+    assert spans.shape == (3, 3)
+    assert float(spans.sum()) == pytest.approx(float(found.sum()), rel=1e-3)
+    assert float(spans[2, 0]) == pytest.approx(float(found[8:, :4].sum()), rel=1e-3)

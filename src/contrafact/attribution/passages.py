@@ -9,6 +9,7 @@ where a text is as long as a song.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +19,12 @@ from contrafact.attribution.draws import Draws
 from contrafact.attribution.gradients import LayerGradients, tapped
 from contrafact.generators.base import Conditioning, Generator, LatentBatch
 
-__all__ = ["best_stretch", "influence_by_token"]
+__all__ = ["best_stretch", "influence_by_token", "influence_map"]
+
+Side = tuple[LatentBatch, Conditioning]
+"""One example and its conditioning."""
+Natural = Callable[[LayerGradients], LayerGradients]
+"""Multiplies gradients with the inverse Fisher matrix."""
 
 
 def influence_by_token(
@@ -51,6 +57,68 @@ def influence_by_token(
             # A model may pad its window behind the tokens.
             total += part.sum(0)[first : first + n_tokens]
     return total * batch.mask[0]
+
+
+def influence_map(
+    generator: Generator,
+    query: Side,
+    recording: Side,
+    *,
+    draws: Draws,
+    natural: Natural,
+    n_tokens: int,
+) -> Tensor:
+    """Split the influence of a recording on a query over both their times.
+
+    A gradient is a sum over time steps on either side, so its product with the
+    other side's is a sum over pairs of spans; nothing but the two gradients is
+    needed for it.
+
+    Args:
+        generator: The model.
+        query: One example.
+        recording: Another.
+        draws: Shared draws.
+        natural: Applied to the query's side.
+        n_tokens: Length of a span; the last may be shorter.
+
+    Returns:
+        `(n_query_spans, n_recording_spans)`, float32; through the layers that run
+        over time, weights only, and through time steps on both sides.
+    """
+    rows = natural(_by_span(generator, query, draws, n_tokens))
+    columns = _by_span(generator, recording, draws, n_tokens)
+    parts = [
+        rows[name].flatten(2)[0].float() @ columns[name].flatten(2)[0].float().T
+        for name in rows
+    ]
+    return torch.stack(parts).sum(0)
+
+
+def _by_span(
+    generator: Generator, side: Side, draws: Draws, length: int
+) -> LayerGradients:
+    """Return the gradient of each span, `(1, n_spans, *shape)` a matrix."""
+    batch, said = side
+    n_tokens = int(batch.mask[0].sum())
+    layers, inputs, grads = tapped(generator, batch, said, draws, "loss")
+    found = {}
+    for name, first in generator.token_layers().items():
+        layer, given, grad = layers[name], inputs[name], grads[name]
+        if isinstance(layer, nn.LayerNorm):
+            continue
+        if isinstance(layer, nn.Conv1d):
+            given, grad = given.transpose(1, 2), grad.transpose(1, 2)
+        spans = []
+        for start in range(first, first + n_tokens, length):
+            some = slice(start, min(start + length, first + n_tokens))
+            a, g = (x[:, some].flatten(0, 1).float() for x in (given, grad))
+            # Sets of draws add up in the loss whose gradient was tapped.
+            spans.append(g.T @ a / draws.n_sets)
+        gradient = torch.stack(spans)[None]
+        is_wide = isinstance(layer, nn.Conv1d)
+        found[f"{name}.weight"] = gradient[..., None] if is_wide else gradient
+    return found
 
 
 def _by_position(

@@ -14,6 +14,7 @@ from contrafact.core.units import Seconds
 
 __all__ = [
     "Attribution",
+    "HeatMap",
     "Interval",
     "Passage",
     "QueryInfo",
@@ -84,8 +85,30 @@ class Unattributed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """Influence of spans of a recording on spans of the query.
+
+    Attributes:
+        values: A row a span of the query, a column a span of the recording;
+            positive where the one taught the other. Comparable within a map.
+        query_start_s: Where the first span of the query begins.
+        recording_start_s: Where the first span of the recording begins.
+        span_s: Length of a span; the last of a side may be shorter.
+    """
+
+    values: tuple[tuple[float, ...], ...]
+    query_start_s: Seconds
+    recording_start_s: Seconds
+    span_s: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A passage of the query and the passage of a recording matched to it."""
+    """A passage of the query and the passage of a recording matched to it.
+
+    Attributes:
+        heat_map: Of the windows that the two lie in; None where not made.
+    """
 
     recording_id: str
     title: str
@@ -95,6 +118,7 @@ class Passage:
     recording_start_s: Seconds
     recording_end_s: Seconds
     influence: float
+    heat_map: HeatMap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +285,14 @@ def _share(plain: Json) -> SourceShare:
     return SourceShare(**{**plain, **intervals})
 
 
+def _passage(plain: Json) -> Passage:
+    found = plain.get("heat_map")
+    if found is None:
+        return Passage(**plain)
+    rows = tuple(tuple(row) for row in found["values"])
+    return Passage(**{**plain, "heat_map": HeatMap(**{**found, "values": rows})})
+
+
 def attribution_from_json(document: Json) -> Attribution:
     """Return the attribution that `attribution_to_json` wrote."""
     tables = document["tables"]
@@ -287,7 +319,7 @@ def attribution_from_json(document: Json) -> Attribution:
             )
             for kind, table in tables.items()
         },
-        passages=tuple(Passage(**p) for p in document["passages"]),
+        passages=tuple(_passage(p) for p in document["passages"]),
         is_calibrated=document["is_calibrated"],
         provenance=document["provenance"],
         command=document["command"],

@@ -13,6 +13,7 @@ from contrafact.reports._format import (
     fixed,
     plain,
 )
+from contrafact.reports._heat import Heat, heat
 from contrafact.reports._shares import colours
 from contrafact.reports._sound import cut, data_uri, outline
 from contrafact.reports.inputs import ReportInputs, Sound
@@ -59,6 +60,7 @@ class PassagePair:
     x: str
     width: str
     lane: int
+    heat: Heat | None
 
 
 def player(sound: Sound, label: str, *, is_large: bool = False) -> Player:
@@ -102,6 +104,7 @@ def passage_pairs(inputs: ReportInputs) -> list[PassagePair]:
                 x=f"{start:.2f}%",
                 width=f"{max(end - start, 0.5):.2f}%",
                 lane=lane,
+                heat=heat(passage.heat_map),
             )
         )
     return pairs

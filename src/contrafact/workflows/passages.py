@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from contrafact.attribution.base import Queries
+from contrafact.attribution.base import Example, Queries
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
 from contrafact.attribution.gradients import LayerGradients
-from contrafact.attribution.passages import best_stretch, influence_by_token
-from contrafact.core.results import Passage, SourceShare
+from contrafact.attribution.passages import (
+    best_stretch,
+    influence_by_token,
+    influence_map,
+)
+from contrafact.core.results import HeatMap, Passage, SourceShare
 from contrafact.core.units import Digest
 from contrafact.generators.latents import LatentSet
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["find_passages"]
 
 _PASSAGE_S = 2.5
+_SPAN_S = 0.5  # of a heat map
 _N_DRAWS = 16
 _MOST_PAIRS = 32  # of windows looked into step by step, a recording
 _MOST_DIRECTIONS = 8  # held in memory, each as large as the model
@@ -116,6 +121,27 @@ class _Finder:
             recording_start_s=windows[row].start_s + start * self.token_s,
             recording_end_s=windows[row].start_s + end * self.token_s,
             influence=share.influence,
+            heat_map=self._heat_map(query, row),
+        )
+
+    def _heat_map(self, query: int, row: int) -> HeatMap:
+        """Return influence between spans of a window of the song and one of ours."""
+        length = max(1, round(_SPAN_S / self.token_s))
+        with self.method.checkpoint():
+            values = influence_map(
+                self.asked.generator,
+                self._example(self.asked.queries.select(query)),
+                self._example(self._train(row)),
+                draws=self.method.draws(_N_DRAWS),
+                natural=self.method.natural,
+                n_tokens=length,
+            )
+        return HeatMap(
+            # Six digits are more than there is to see.
+            values=tuple(tuple(float(f"{x:.6g}") for x in row) for row in values),
+            query_start_s=sum(self.asked.lengths[:query]) * self.token_s,
+            recording_start_s=self.asked.data.windows[row].start_s,
+            span_s=length * self.token_s,
         )
 
     def _pairs(self, rows: Sequence[int]) -> list[_Pair]:
@@ -155,20 +181,21 @@ class _Finder:
         caption = self.asked.data.windows[row].caption
         return Queries(self.asked.data.batch([row]), (caption,))
 
-    def _stretch(
-        self, example: Queries, direction: LayerGradients
-    ) -> tuple[int, int, float]:
-        n_tokens = example.batch.n_tokens
-        batch = example.batch
+    def _example(self, asked: Queries) -> Example:
+        """Return one example without padding, and its conditioning."""
+        n_tokens, batch = asked.batch.n_tokens, asked.batch
         trimmed = type(batch)(
             batch.latents[..., : n_tokens[0]], batch.mask[:, : n_tokens[0]]
         )
-        said = self.asked.generator.condition(example.prompts, n_tokens=n_tokens)
+        return trimmed, self.asked.generator.condition(asked.prompts, n_tokens=n_tokens)
+
+    def _stretch(
+        self, example: Queries, direction: LayerGradients
+    ) -> tuple[int, int, float]:
         with self.method.checkpoint():
             values = influence_by_token(
                 self.asked.generator,
-                trimmed,
-                said,
+                *self._example(example),
                 self.method.draws(_N_DRAWS),
                 direction,
             )

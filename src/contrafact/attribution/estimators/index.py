@@ -32,21 +32,21 @@ from contrafact.attribution.base import (
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
+from contrafact.attribution.estimators._index_state import (
+    IndexState,
+    prepare,
+    write_shard,
+)
 from contrafact.attribution.estimators._nulls import NULL, make_nulls, read_nulls
 from contrafact.attribution.estimators._solving import (
     SOLVE,
-    n_windows_of,
     panel_scores,
-    solve_of,
 )
-from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
-from contrafact.attribution.overlap import Overlap
+from contrafact.attribution.gradients import LayerGradients, gradients_of
 from contrafact.attribution.preconditioning import (
     DiagonalFisher,
     KroneckerFisher,
-    Preconditioner,
 )
-from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import (
     FeatureStore,
     check_manifest,
@@ -126,7 +126,7 @@ class IndexEstimator:
 
     def __init__(self, settings: IndexSettings | None = None) -> None:
         self._settings = settings or IndexSettings()
-        self._fitted: _Fitted | None = None
+        self._fitted: IndexState | None = None
         self._panel: Tensor | None = None  # the same for every query
 
     @property
@@ -207,15 +207,26 @@ class IndexEstimator:
             null=fitted.null,
         )
 
-    def features(self, queries: Queries, *, progress: Progress = no_progress) -> Tensor:
+    def features(
+        self,
+        queries: Queries,
+        *,
+        n_draws: int | None = None,
+        progress: Progress = no_progress,
+    ) -> Tensor:
         """Return the whitened gradient of each query at the kept coordinates.
+
+        Args:
+            queries: What to take gradients of.
+            n_draws: Other than `n_query_draws`.
+            progress: Told after every query.
 
         Returns:
             `(n_query, n_query_sets, n_features)`, float32.
         """
         fitted, parts = self._require(), []
         with fitted.task.at_checkpoint(self._settings.checkpoint):
-            draws = fitted.draws(self._settings.n_query_draws)
+            draws = fitted.draws(n_draws or self._settings.n_query_draws)
             for row in range(len(queries)):
                 parts.append(fitted.features(*self._asked(queries.select(row)), draws))
                 progress(row + 1, len(queries))
@@ -239,10 +250,14 @@ class IndexEstimator:
                 fitted.task.generator, *self._asked(queries), draws,
                 measurement=fitted.task.measurement,
             )  # fmt: skip
-        mean = {name: g.mean(1, keepdim=True) for name, g in found.items()}
-        if isinstance(fitted.preconditioner, KroneckerFisher):
-            return fitted.preconditioner.natural(mean)
-        return {n: g * fitted.preconditioner.inverse(n) for n, g in mean.items()}
+        return self.natural({n: g.mean(1, keepdim=True) for n, g in found.items()})
+
+    def natural(self, gradients: LayerGradients) -> LayerGradients:
+        """Return gradients times the inverse Fisher matrix before compression."""
+        preconditioner = self._require().preconditioner
+        if isinstance(preconditioner, KroneckerFisher):
+            return preconditioner.natural(gradients)
+        return {n: g * preconditioner.inverse(n) for n, g in gradients.items()}
 
     def digest(self) -> str:
         """Return SHA-256 over the index's files."""
@@ -256,7 +271,7 @@ class IndexEstimator:
         """Return a context in which the model is the one that was indexed."""
         return self._require().task.at_checkpoint(self._settings.checkpoint)
 
-    def _require(self) -> _Fitted:
+    def _require(self) -> IndexState:
         if self._fitted is None:
             raise NotFittedError("The index is neither built nor opened; call `fit`.")
         return self._fitted
@@ -269,7 +284,7 @@ class IndexEstimator:
     def _facts(self, task: AttributionTask) -> dict[str, Any]:
         return facts_of(self.name, self.settings, task)
 
-    def _read(self, task: AttributionTask, directory: Path) -> _Fitted:
+    def _read(self, task: AttributionTask, directory: Path) -> IndexState:
         path = directory / "factors.safetensors"
         state = read_tensors(path)
         try:
@@ -287,17 +302,19 @@ class IndexEstimator:
             n_features=len(kept),
         )
         preconditioner = kind.from_tensors(state, damping=self._settings.damping)
-        return _Fitted(task, store, preconditioner, kept, weights)
+        return IndexState(task, store, preconditioner, kept, weights)
 
-    def _fill(self, task: AttributionTask, fitted: _Fitted, progress: Progress) -> None:
+    def _fill(
+        self, task: AttributionTask, fitted: IndexState, progress: Progress
+    ) -> None:
         pending = fitted.store.pending()
         total = fitted.store.n_shards
         draws = fitted.draws(self._settings.n_draws)
         done = total - len(pending)
         progress(done, total)
         results = map_in_order(
-            _write_shard, pending, self._settings.n_workers,
-            prepare=_prepare, given=(fitted, draws),
+            write_shard, pending, self._settings.n_workers,
+            prepare=prepare, given=(fitted, draws),
         )  # fmt: skip
         n_threads = torch.get_num_threads()
         try:
@@ -307,10 +324,10 @@ class IndexEstimator:
         finally:
             torch.set_num_threads(n_threads)  # one worker is this process
 
-    def _solved(self, fitted: _Fitted) -> _Fitted:
+    def _solved(self, fitted: IndexState) -> IndexState:
         return fitted.solved(self._settings.ridge, self._settings.overlap)
 
-    def _make_nulls(self, fitted: _Fitted, path: Path) -> None:
+    def _make_nulls(self, fitted: IndexState, path: Path) -> None:
         draws = fitted.draws(self._settings.n_draws)
 
         def products(example: Example) -> Tensor:
@@ -319,74 +336,6 @@ class IndexEstimator:
 
         make_nulls(fitted.task, path, count=self._settings.n_null, products=products)
 
-    def _with_nulls(self, fitted: _Fitted, directory: Path) -> _Fitted:
+    def _with_nulls(self, fitted: IndexState, directory: Path) -> IndexState:
         null = read_nulls(directory / NULL, count=self._settings.n_null)
         return replace(fitted, null=null)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fitted:
-    """What `fit` found: enough to turn any example into features."""
-
-    task: AttributionTask
-    store: FeatureStore
-    preconditioner: DiagonalFisher | KroneckerFisher
-    kept: Tensor
-    stratum_weights: Tensor
-    solve: FisherSolve | None = None
-    overlap: Overlap | None = None
-    null: Tensor | None = None
-
-    def solved(self, ridge: float, trust: float) -> _Fitted:
-        """Return the same with the Fisher matrix between kept coordinates."""
-        if not ridge:
-            return self
-        solve, hat = solve_of(self.store, self.task.train, ridge)
-        if hat is None:
-            return replace(self, solve=solve)
-        ids, counts = self.task.train.recording_ids, n_windows_of(self.task.train)
-        return replace(self, solve=solve, overlap=Overlap(ids, hat, counts, trust))
-
-    def products(self, features: Tensor) -> Tensor:
-        """Return products with every window, through the inverse of that matrix."""
-        return (self.solve or self.store).products(features)
-
-    def draws(self, n_draws: int) -> Draws:
-        """Return the shared draws with the weight of each noise level."""
-        return self.task.draws(n_draws).weighted(self.stratum_weights)
-
-    def features(self, batch: Any, conditioning: Any, draws: Draws) -> Tensor:
-        """Return features, `(batch, n_sets, n_features)`, float32."""
-        found = gradients_of(
-            self.task.generator, batch, conditioning, draws,
-            measurement=self.task.measurement,
-        )  # fmt: skip
-        return _features(found, self.preconditioner, self.kept)
-
-
-def _features(
-    found: LayerGradients, preconditioner: Preconditioner, kept: Tensor
-) -> Tensor:
-    white = preconditioner.whiten(found)
-    return flatten(white, sorted(white))[..., kept].float()
-
-
-_work: tuple[_Fitted, Draws] | None = None
-
-
-def _prepare(fitted: _Fitted, draws: Draws) -> None:
-    global _work  # noqa: PLW0603 - the state of one worker process
-    torch.set_num_threads(1)
-    _work = fitted, draws
-
-
-def _write_shard(shard: int) -> int:
-    assert _work is not None  # set by `_prepare` in this process
-    fitted, draws = _work
-    rows = fitted.store.rows(shard)
-    features = [
-        fitted.features(*fitted.task.train_batch(rows[i : i + 2]), draws)
-        for i in range(0, len(rows), 2)
-    ]
-    fitted.store.write(shard, torch.cat(features))
-    return shard

@@ -1,0 +1,94 @@
+"""What a fitted index holds, and how one shard of it is made in a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from contrafact.attribution.base import AttributionTask
+from contrafact.attribution.draws import Draws
+from contrafact.attribution.estimators._solving import n_windows_of, solve_of
+from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
+from contrafact.attribution.overlap import Overlap
+from contrafact.attribution.preconditioning import (
+    DiagonalFisher,
+    KroneckerFisher,
+    Preconditioner,
+)
+from contrafact.attribution.solve import FisherSolve
+from contrafact.attribution.store import FeatureStore
+
+__all__ = ["IndexState", "prepare", "write_shard"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexState:
+    """What `fit` found: enough to turn any example into features."""
+
+    task: AttributionTask
+    store: FeatureStore
+    preconditioner: DiagonalFisher | KroneckerFisher
+    kept: Tensor
+    stratum_weights: Tensor
+    solve: FisherSolve | None = None
+    overlap: Overlap | None = None
+    null: Tensor | None = None
+
+    def solved(self, ridge: float, trust: float) -> IndexState:
+        """Return the same with the Fisher matrix between kept coordinates."""
+        if not ridge:
+            return self
+        solve, hat = solve_of(self.store, self.task.train, ridge)
+        if hat is None:
+            return replace(self, solve=solve)
+        ids, counts = self.task.train.recording_ids, n_windows_of(self.task.train)
+        return replace(self, solve=solve, overlap=Overlap(ids, hat, counts, trust))
+
+    def products(self, features: Tensor) -> Tensor:
+        """Return products with every window, through the inverse of that matrix."""
+        return (self.solve or self.store).products(features)
+
+    def draws(self, n_draws: int) -> Draws:
+        """Return the shared draws with the weight of each noise level."""
+        return self.task.draws(n_draws).weighted(self.stratum_weights)
+
+    def features(self, batch: Any, conditioning: Any, draws: Draws) -> Tensor:
+        """Return features, `(batch, n_sets, n_features)`, float32."""
+        found = gradients_of(
+            self.task.generator, batch, conditioning, draws,
+            measurement=self.task.measurement,
+        )  # fmt: skip
+        return _features(found, self.preconditioner, self.kept)
+
+
+def _features(
+    found: LayerGradients, preconditioner: Preconditioner, kept: Tensor
+) -> Tensor:
+    white = preconditioner.whiten(found)
+    return flatten(white, sorted(white))[..., kept].float()
+
+
+_work: tuple[IndexState, Draws] | None = None
+
+
+def prepare(fitted: IndexState, draws: Draws) -> None:
+    """Keep what every shard of this process needs."""
+    global _work  # noqa: PLW0603 - the state of one worker process
+    torch.set_num_threads(1)
+    _work = fitted, draws
+
+
+def write_shard(shard: int) -> int:
+    """Compute and store the features of a shard; return which."""
+    assert _work is not None  # set by `prepare` in this process
+    fitted, draws = _work
+    rows = fitted.store.rows(shard)
+    features = [
+        fitted.features(*fitted.task.train_batch(rows[i : i + 2]), draws)
+        for i in range(0, len(rows), 2)
+    ]
+    fitted.store.write(shard, torch.cat(features))
+    return shard
