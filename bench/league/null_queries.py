@@ -28,6 +28,7 @@ from contrafact.generators import LatentBatch
 __all__ = ["null_queries"]
 
 _SECONDS = 8.0
+_PLANTED = 24  # recordings; the corpus has as many artists
 _VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (530, 1840, 2480), (300, 870, 2240))
 
 
@@ -108,7 +109,8 @@ def _levelled(sound: Tensor) -> Tensor:
 def _planted(folder: Path, count: int, rate: int) -> Iterator[Tensor]:
     """Yield recordings of the other built-in corpus, whose artists are others."""
     source = folder / "planted-null"
-    table = find_corpus("planted").write(source, CorpusSettings(n_recordings=count))
+    settings = CorpusSettings(n_recordings=max(_PLANTED, count))
+    table = find_corpus("planted").write(source, settings)
     with Path(table).open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows[:count]:

@@ -209,14 +209,14 @@ class Trainer:
                 )
 
     def _advance(self) -> float:
-        rows = self._rows()
+        rows = self.rows()
         if self._on_read is not None:
             self._on_read([self.data.windows[row].recording_id for row in rows])
         if not rows:
             return self.losses[-1] if self.losses else 0.0
-        times, noise, prompts, batch = self._draw(rows)
+        times, noise, prompts, batch = self.draw(rows)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self.learning_rate()
         n_tokens = torch.tensor(self.data.n_tokens(rows))
         with fast_matrix_products(self.config.is_fast):
             conditioning = self.network.condition(prompts, n_tokens)
@@ -228,8 +228,8 @@ class Trainer:
         self._update_average()
         return float(loss.detach())
 
-    def _rows(self) -> list[int]:
-        """The batch of this step: a part of this epoch's order, left-out ones gone."""
+    def rows(self) -> list[int]:
+        """Return the batch of this step: a part of the epoch's order, less left-out."""
         size, total = self.config.batch_size, len(self.data)
         first = self.step * size
         places = range(first, first + size)
@@ -243,7 +243,8 @@ class Trainer:
         rows = [order[p // total][p % total] for p in places]
         return [row for row in rows if self._kept[row]]
 
-    def _draw(self, rows: list[int]) -> tuple[Tensor, Tensor, list[str], LatentBatch]:
+    def draw(self, rows: list[int]) -> tuple[Tensor, Tensor, list[str], LatentBatch]:
+        """Return times, noise, prompts and latents of this step for some windows."""
         batch = self.data.batch(rows)
         times, noises, prompts = [], [], []
         for row in rows:
@@ -265,7 +266,8 @@ class Trainer:
             return window.caption_anonymous
         return window.caption
 
-    def _learning_rate(self) -> float:
+    def learning_rate(self) -> float:
+        """Return the learning rate of this step."""
         warm = min(1.0, (self.step + 1) / max(1, self.config.n_steps // 20))
         cosine = 0.5 * (1 + math.cos(math.pi * self.step / self.config.n_steps))
         return self.config.learning_rate * warm * cosine
