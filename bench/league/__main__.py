@@ -24,16 +24,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from coverage import covered
 from measure import (
-    KINDS,
     Scored,
     ceiling,
     epoch_processor_s,
     group_figures,
+    kinds_of,
     lds,
     scored,
     seeds_against_each_other,
 )
-from truth import LeagueTruth
+from truth import GENERATED, LeagueTruth
 from world import TRUTH, World
 
 from common import RESULTS
@@ -55,13 +55,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--corpus", default="scores")
     parser.add_argument("--estimators", nargs="*", default=list(DEFAULT))
+    parser.add_argument(
+        "--queries", choices=("generated", "all"), default="generated",
+        help="songs alone, or held-out and training recordings, too",
+    )  # fmt: skip
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     chosen = parser.parse_args()
     started = time.monotonic()
     try:
-        result = league(chosen.folder, chosen.corpus, chosen.estimators)
+        result = league(chosen.folder, chosen.corpus, chosen.estimators, chosen.queries)
     except ContrafactError as error:
         sys.exit(f"Error: {error}")
     result["elapsed_s"] = round(time.monotonic() - started, 1)
@@ -71,16 +75,19 @@ def main() -> None:
     print(text if chosen.json else table(result))
 
 
-def league(folder: Path, corpus: str, names: list[str]) -> dict[str, Any]:
+def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[str, Any]:
     """Return every figure of the estimators named."""
     world = World(folder, corpus)
     truth = LeagueTruth.read(TRUTH / corpus)
+    asked = GENERATED if queries == "generated" else tuple(dict.fromkeys(truth.kinds))
+    truth, rows = truth.only(asked)
+    kinds = kinds_of(truth)
     epoch = epoch_processor_s(world)
     kept = folder / f"{corpus}-league"
     estimators, groups = {}, {kind: truth_figures(truth, kind) for kind in GROUPS}
     coverage: dict[str, Any] = {}
     for name in names:
-        found = scored(world, name, kept / name, **_SETTINGS.get(name, {}))
+        found = scored(world, name, kept / name, rows, **_SETTINGS.get(name, {}))
         estimators[name] = row(truth, found, epoch)
         for kind in GROUPS:
             figures = group_figures(truth, world, found.scores, kind)
@@ -89,12 +96,12 @@ def league(folder: Path, corpus: str, names: list[str]) -> dict[str, Any]:
         if name == "index":
             coverage = {k: covered(truth, world, found.scores, k) for k in GROUPS}
     return {
-        "queries": "generated",
+        "queries": queries,
         "corpus": corpus,
         "model": world.record.digest,
         "runs": truth.runs,
         "epoch_processor_s": round(epoch, 2),
-        "ceiling": {kind: ceiling(truth, kinds) for kind, kinds in KINDS.items()},
+        "ceiling": {k: ceiling(truth, some) for k, some in kinds.items()},
         "estimators": estimators,
         "groups": groups,
         "coverage": coverage,
@@ -104,7 +111,7 @@ def league(folder: Path, corpus: str, names: list[str]) -> dict[str, Any]:
 
 def row(truth: LeagueTruth, found: Scored, epoch: float) -> dict[str, Any]:
     """Return the row of one estimator."""
-    by_kind = {k: lds(truth, found.scores, kinds) for k, kinds in KINDS.items()}
+    by_kind = {k: lds(truth, found.scores, some) for k, some in kinds_of(truth).items()}
     songs = by_kind["generated"]
     return {
         "lds": songs.get("mean"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from measure import KINDS
+from measure import kinds_of
 from numpy.typing import NDArray
 from share_map import ShareMap
 from truth import GENERATED, LeagueTruth
@@ -56,7 +56,7 @@ def covered(
         | {"nominal": level}
         for level in LEVELS
     ]
-    for name, kinds in KINDS.items():
+    for name, kinds in kinds_of(truth).items():
         rows = truth.rows(kinds, "reporting")
         result[name] = {
             "mapped": _mapped(share_map, predicted[rows], real[rows]),

@@ -41,6 +41,7 @@ __all__ = [
     "ceiling",
     "epoch_processor_s",
     "group_figures",
+    "kinds_of",
     "lds",
     "scored",
     "seeds_against_each_other",
@@ -83,24 +84,31 @@ class Scored:
     bytes_per_recording: float
 
 
-def scored(world: World, name: str, folder: Path, **settings: Any) -> Scored:
-    """Fit an estimator, or open what was fitted, and score every query."""
+def kinds_of(truth: LeagueTruth) -> dict[str, tuple[str, ...]]:
+    """Return the kinds of queries that this truth has."""
+    return {k: some for k, some in KINDS.items() if set(some) <= set(truth.kinds)}
+
+
+def scored(
+    world: World, name: str, folder: Path, rows: list[int], **settings: Any
+) -> Scored:
+    """Fit an estimator, or open what was fitted, and score some of the queries."""
     started = processor_s()
     method = make_estimator(name, **settings)
     method = method.fit(world.task, folder, progress=lambda a, b: say(name, a, b))
     spent = _build_cost(folder / "cost.json", processor_s() - started)
-    parts, n_queries = [], len(world.queries.queries)
-    for row in range(n_queries):
+    parts = []
+    for done, row in enumerate(rows, start=1):
         parts.append(_score(method, world.query(row), folder.parent))
-        say(f"{name}: query", row + 1, n_queries)
+        say(f"{name}: query", done, len(rows))
     started = time.process_time()
-    for row in range(_N_TIMED):
+    for row in rows[:_N_TIMED]:
         method.score(world.query(row))
     grown = [p for p in folder.rglob("*") if p.is_file() and p.name not in _CONSTANT]
     return Scored(
         joined(parts),
         spent,
-        (time.process_time() - started) / _N_TIMED,
+        (time.process_time() - started) / len(rows[:_N_TIMED]),
         sum(p.stat().st_size for p in grown) / len(world.data.recording_ids),
     )
 
@@ -222,7 +230,7 @@ def seeds_against_each_other(truth: LeagueTruth, sources: Sources) -> dict[str, 
     if len(sources.by_seed) < 2:
         return {"omitted": "only one seed is trained without every source"}
     found = compared(truth, sources.by_seed[0], sources.by_seed[1])
-    for kind, kinds in KINDS.items():
+    for kind, kinds in kinds_of(truth).items():
         by_seed = sources.by_seed[:, truth.rows(kinds, "reporting")]
         limit = float(seed_ceiling(by_seed, correlations)[0])
         found[kind]["correlation_ceiling"] = round(limit, 4)
@@ -232,7 +240,7 @@ def seeds_against_each_other(truth: LeagueTruth, sources: Sources) -> dict[str, 
 def compared(truth: LeagueTruth, found: Array, measured: Array) -> dict[str, Any]:
     """Return every comparison of influences, by kind of query, reporting half."""
     result: dict[str, Any] = {}
-    for kind, kinds in KINDS.items():
+    for kind, kinds in kinds_of(truth).items():
         rows = truth.rows(kinds, "reporting")
         a, b = found[rows], measured[rows]
         result[kind] = {

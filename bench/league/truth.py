@@ -77,6 +77,13 @@ class LeagueTruth:
             left_out[row["kind"], row["name"]] = row["left_out"]
         return cls(facts, losses, left_out, kinds)
 
+    def only(self, kinds: tuple[str, ...]) -> tuple[LeagueTruth, list[int]]:
+        """Return the truth of some kinds of queries, and where they stood before."""
+        kept = [i for i, kind in enumerate(self.kinds) if kind in kinds]
+        losses = {key: found[kept] for key, found in self.losses.items()}
+        some = tuple(self.kinds[i] for i in kept)
+        return LeagueTruth(self.facts, losses, self.left_out, some), kept
+
     @property
     def runs(self) -> dict[str, int]:
         """How many models of each kind the figures stand on."""

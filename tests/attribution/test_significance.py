@@ -21,7 +21,7 @@ def test_p_values_of_null_songs_are_not_too_small(rng):
         return size * (1 + 0.4 * rng.standard_normal((n, 4)))
 
     null, songs = draw(100), draw(600)
-    p = np.array([p_values(song, null) for song in songs])
+    p = np.array([p_values(song, [null]) for song in songs])
     for level in (0.01, 0.05, 0.2):
         assert (p <= level).mean() == pytest.approx(level, abs=0.03)
     named = np.mean([benjamini_hochberg(row, 0.05).any() for row in p])
@@ -32,15 +32,25 @@ def test_a_song_of_its_own_is_no_null_song_of_a_source():
     """Rows marked NaN say nothing of that source, and all of the others."""
     null = np.tile([0.1, 0.2], (30, 1)) + np.linspace(-0.01, 0.01, 30)[:, None]
     null[:10, 0] = np.nan
-    p = p_values(np.array([0.5, 0.2]), null)
+    p = p_values(np.array([0.5, 0.2]), [null])
     assert p[0] == pytest.approx(1 / 51)
     assert p[1] > 0.2
 
 
+def test_the_worse_of_two_kinds_of_null_songs_counts():
+    """What stands out among recordings but not among noise is not significant."""
+    quiet = np.linspace(0.0, 0.1, 50)[:, None]
+    loud = np.linspace(0.5, 0.9, 50)[:, None]
+    song = np.array([0.7])
+    assert p_values(song, [quiet])[0] == pytest.approx(1 / 51)
+    assert p_values(song, [quiet, loud])[0] > 0.4
+    assert p_values(song, [loud, quiet])[0] == p_values(song, [quiet, loud])[0]
+
+
 def test_without_null_songs_nothing_is_known():
     """No song to compare with gives no small p-value."""
-    assert p_values(np.array([0.9]), np.zeros((0, 1))).tolist() == [1.0]
-    assert p_values(np.array([0.9]), np.full((5, 1), np.nan)).tolist() == [1.0]
+    for nulls in ([], [np.zeros((0, 1))], [np.full((5, 1), np.nan)]):
+        assert p_values(np.array([0.9]), nulls).tolist() == [1.0]
 
 
 @settings(max_examples=100, deadline=None)

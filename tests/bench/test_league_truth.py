@@ -88,3 +88,12 @@ def test_halves_share_no_query_and_no_subset(league, tmp_path):
     assert left_out.tolist() == [[0, 1, 0], [1, 0, 0]]
     assert truth.subset_losses("half", ["1", "3"])[3].tolist() == [3.0, 9.0]
     assert truth.subset_losses_by_seed("half", ["1", "3"]) is None
+
+
+def test_some_kinds_of_queries_can_be_looked_at_alone(league, tmp_path):
+    """What is left keeps its losses, and says where it stood."""
+    write(tmp_path, FULL + WITHOUT)
+    some, rows = league.LeagueTruth.read(tmp_path).only(("unnamed",))
+    assert (some.kinds, rows) == (("unnamed", "unnamed"), [2, 3])
+    assert some.sources("collection").mean.tolist() == [[6.0, 4.0], [9.0, 6.0]]
+    assert some.rows(("unnamed",), "reporting").tolist() == [1]

@@ -4,7 +4,7 @@ The influence of a source is how much the query's loss would rise had the model
 been trained without it: that of its recordings together, from their scores and
 what they have in common, times a scale measured by retraining if there is one.
 Its share is that influence over the sum of all positive influences. A source is
-significant only if its share is more than sources reach on songs that they did not
+significant only if it stands out more than sources do on songs that they did not
 shape; the shares of all that are not are the unattributed rest. Nothing is
 renormalised to 100 %, and where no source is significant there is no answer.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from contrafact.attribution.base import Scores
 from contrafact.attribution.significance import benjamini_hochberg, p_values
@@ -91,11 +92,12 @@ def shares_of(
     point = scores.values[query].double().numpy() @ matrix
     draws = _resampled(scores, query, s) @ matrix
     share, drawn = _normalised(point), _normalised(draws)
-    null, common = _on_other_songs(scores, matrix, is_member)
+    nulls, common = _on_other_songs(scores, matrix, is_member)
     tail = (1 - s.confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     low, high = np.minimum(low, share), np.maximum(high, share)
-    p = None if null is None else p_values(share, null)
+    strength = _strength(scores.values[query : query + 1], matrix)[0]
+    p = p_values(strength, nulls) if nulls else None
     is_named = (low > 0) & (point > 0)
     if p is not None:
         is_named &= benjamini_hochberg(p, tail)
@@ -192,28 +194,36 @@ def _normalised(influence: Array) -> Array:
     return shares
 
 
+def _strength(values: Tensor, matrix: Array) -> Array:
+    """Influence in units of the length of a song's scores; see `significance.py`."""
+    found = values.double().numpy()
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    strength: Array = (found @ matrix) / np.maximum(length, 1e-30)
+    return strength
+
+
 def _on_other_songs(
     scores: Scores, matrix: Array, is_member: NDArray[np.bool_]
-) -> tuple[Array | None, Array]:
-    """Shares on songs that are not the source's own, and their mean on music.
+) -> tuple[list[Array], Array]:
+    """Strengths on songs that are not the source's own, and mean shares on music.
 
     Returns:
-        `(n_null, n_source)`, NaN on a song of the source's own, None where no
-        other song is known; and `(n_source,)`.
+        For each kind of song `(n_null, n_source)`, NaN on a song of the source's
+        own; and `(n_source,)`.
     """
     found = []
     common = np.zeros(matrix.shape[1])
     if scores.panel is not None:
-        panel = scores.panel.double().numpy()
-        own = np.isnan(panel).astype(float) @ is_member > 0
-        shares = _normalised(np.nan_to_num(panel) @ matrix)
-        shares[own] = np.nan
-        count = (~own).sum(0)
-        common = np.nansum(shares, axis=0) / np.maximum(count, 1)
-        found.append(shares)
+        own = scores.panel.isnan().double().numpy() @ is_member > 0
+        panel = scores.panel.nan_to_num()
+        strength = _strength(panel, matrix)
+        strength[own] = np.nan
+        found.append(strength)
+        shares = np.where(own, 0.0, _normalised(panel.double().numpy() @ matrix))
+        common = shares.sum(0) / np.maximum((~own).sum(0), 1)
     if scores.null is not None:
-        found.append(_normalised(scores.null.double().numpy() @ matrix))
-    return (np.concatenate(found) if found else None), common
+        found.append(_strength(scores.null, matrix))
+    return found, common
 
 
 def _rest(

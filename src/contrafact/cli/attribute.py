@@ -90,8 +90,8 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     A share is the part of a source in all influence that was found; the rest
     is unattributed. Influence is how much worse the model would know the song
     had it been trained without the source. It is evidence, never proof of
-    copying. A source is named only if its share is more than sources reach on songs
-    that they did not shape; where none is, the answer is that there is none.
+    copying. A source is named only if it stands out more than sources do on songs
+    that they did not shape; where none does, the answer is that there is none.
 
     Example:
         contrafact attribute song.flac --model mine --by work -w ws

@@ -56,7 +56,7 @@ class SourceShare:
         common: The part of `influence` that the source has on any query, by
             its mean over the corpus, in units of loss.
         n_recordings: Recordings of the catalog that belong to the source.
-        p_value: How often a share as large is met on songs that the source did not
+        p_value: How often a source stands out as much on songs that it did not
             shape, in (0, 1]; None where no other song is known.
         significant: Whether the source may be named; else its share is 0, and what
             it would have been is part of the unattributed rest.

@@ -31,9 +31,7 @@ _CAVEAT = (
     "influence the estimator could see; intervals are over noise draws only."
 )
 
-_ABSTAINED = (
-    "No answer: no {kind}'s share is more than shares are on songs without a source."
-)
+_ABSTAINED = "No answer: no {kind} stands out more than on songs without a source."
 
 Row = tuple[str, ...]
 
