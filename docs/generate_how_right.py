@@ -253,7 +253,7 @@ def page() -> str:
 def main() -> None:
     """Write the page and the plot, or check them."""
     league = result("league-scores")
-    wanted = {PAGE: page()} | ({PLOT: plot(league)} if league else {})
+    wanted = {PAGE: page(), PLOT: plot(league or {"coverage": {}})}
     stale = [
         p for p, t in wanted.items() if not p.exists() or p.read_text("utf-8") != t
     ]
