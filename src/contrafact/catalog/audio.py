@@ -101,6 +101,7 @@ def read_audio(
     start_s: Seconds = 0.0,
     duration_s: Seconds | None = None,
     max_duration_s: Seconds = MAX_DURATION_S,
+    allow_cut: bool = False,
 ) -> Audio:
     """Decode an audio file, or a part of it.
 
@@ -114,6 +115,7 @@ def read_audio(
         duration_s: Length of the part; to the end if None. Less is returned
             if the recording ends before.
         max_duration_s: Refuse to hold more than this in memory.
+        allow_cut: Return what can be decoded of a file that is cut off.
 
     Returns:
         The sound, `(1, time)` if `mono`, else `(channel, time)`.
@@ -130,7 +132,7 @@ def read_audio(
         n_channels = 1 if mono else decoder.info.n_channels
         blocks = _resampled(blocks, rate, sample_rate, n_channels=n_channels)
     gathered = list(blocks)
-    part.require_whole()
+    part.require_whole(allow_cut=allow_cut)
     samples = np.concatenate(gathered, axis=1)
     del gathered
     _require_usable(samples, path, is_all=part.is_all)
@@ -184,14 +186,15 @@ class _Part:
         except Interrupted:
             self._is_interrupted = True
 
-    def require_whole(self) -> None:
+    def require_whole(self, *, allow_cut: bool) -> None:
         """Raise an `AudioError` unless what was asked for could be read."""
         path = self._decoder.path
         if self._is_open and self._has_more:
             raise self._too_long()
         end = self._first + self._n_read
         is_cut = self._is_interrupted or is_cut_short(self._decoder, end)
-        if not self._has_more and self._n_read < self._n_wanted and is_cut:
+        is_short = not self._has_more and self._n_read < self._n_wanted
+        if is_short and is_cut and not (allow_cut and self._n_read):
             raise AudioError(
                 f"{path} is cut off after {end / self._rate:.2f} s. "
                 "Copy it again from its source."

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from contrafact.core.errors import WorkerError
 
-__all__ = ["map_in_order"]
+__all__ = ["map_in_order", "start_worker"]
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -54,7 +54,7 @@ def map_in_order(
         with ProcessPoolExecutor(
             min(n_workers, len(tasks)),
             mp_context=context,
-            initializer=_start,
+            initializer=start_worker,
             initargs=(prepare, given),
         ) as executor:
             try:
@@ -71,7 +71,13 @@ def map_in_order(
         ) from error
 
 
-def _start(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+def start_worker(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    """Make this process a worker: Ctrl-C is its parent's, and so is its end.
+
+    Args:
+        prepare: Called with `given`, if there is one.
+        given: What `prepare` gets.
+    """
     # Ctrl-C goes to every process at once; the parent alone says what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
