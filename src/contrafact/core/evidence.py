@@ -61,6 +61,7 @@ class Evidence:
         origin: Which generator made it.
         tags: The tags in the file.
         credentials: What its content credentials say, by name.
+        notices: What must be said with it, such as that the file is cut off.
         problem: Why it could not be listened to; "" if it could.
     """
 
@@ -75,6 +76,7 @@ class Evidence:
     origin: OriginFinding | None = None
     tags: Mapping[str, str] | None = None
     credentials: Mapping[str, object] | None = None
+    notices: tuple[str, ...] = ()
     problem: str = ""
 
     @property

@@ -126,7 +126,7 @@ class _Table:
     Each number is standardised over the catalog, each row of length 1.
     """
 
-    all_ids: tuple[str, ...]
+    all_works: tuple[tuple[str, str], ...]
     ids: tuple[str, ...]
     works: NDArray[np.str_]
     mean: Profile
@@ -141,7 +141,7 @@ class _Table:
         mean = numbers.mean(0) if heard else np.zeros(0, np.float32)
         spread = numbers.std(0) + 1e-6 if heard else np.ones(0, np.float32)
         return cls(
-            all_ids=tuple(row[0] for row in rows),
+            all_works=tuple((row[0], row[1]) for row in rows),
             ids=tuple(row[0] for row in heard),
             works=np.array([row[1] for row in heard], dtype=np.str_),
             mean=mean,
@@ -214,7 +214,12 @@ class StyleIndex:
     @property
     def recording_ids(self) -> tuple[str, ...]:
         """Every recording in it, in order of id."""
-        return self._table.all_ids
+        return tuple(name for name, _ in self._table.all_works)
+
+    @property
+    def works(self) -> dict[str, str]:
+        """The work of every recording, in order of the recordings' ids."""
+        return dict(self._table.all_works)
 
     @property
     def heard_ids(self) -> tuple[str, ...]:

@@ -1,20 +1,10 @@
-"""The report as one HTML file that needs nothing else, not even a network.
-
-The page's own style and script are named by their hashes in its content
-security policy, which forbids everything else: should foreign text ever get
-past the escaping, it still cannot run or load anything.
-"""
+"""The report of an attribution as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from contrafact.core.results import Attribution, Verification
@@ -33,6 +23,7 @@ from contrafact.reports._listening import (
     player,
     regenerated_players,
 )
+from contrafact.reports._page import environment, policy, resource
 from contrafact.reports._shares import share_tables, slices
 from contrafact.reports.headline import headline
 from contrafact.reports.inputs import ReportInputs
@@ -42,7 +33,6 @@ from contrafact.reports.plots import loss_plot_svg
 __all__ = ["render_html"]
 
 _BASELINES = {"similarity", "random"}
-_LONG = 100_000
 
 
 def render_html(inputs: ReportInputs) -> str:
@@ -60,13 +50,13 @@ def render_html(inputs: ReportInputs) -> str:
         ReportError: If the shares are not shares of one whole.
     """
     attribution = inputs.attribution
-    style, script = _resource("report.css"), _resource("report.js")
+    style, script = resource("report.css"), resource("report.js")
     passages = passage_pairs(inputs)
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
-            policy=_policy(style, script),
+            policy=policy(style, script),
             style=Markup(style),
             script=Markup(script),
             a=attribution,
@@ -88,46 +78,6 @@ def render_html(inputs: ReportInputs) -> str:
         )
     )
     return page
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("contrafact.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["plain"] = plain
-    environment.filters["long"] = lambda text: plain(text, _LONG)
-    environment.filters["clock"] = clock
-    return environment
-
-
-@cache
-def _resource(name: str) -> str:
-    folder = files("contrafact.reports") / "templates"
-    return "\n" + (folder / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    allowed = {
-        "default-src": "'none'",
-        "script-src": _hash(script),
-        "style-src": _hash(style),
-        "img-src": "data:",
-        "media-src": "data:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    return "; ".join(f"{directive} {source}" for directive, source in allowed.items())
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _curve(inputs: ReportInputs) -> Markup | None:

@@ -1,0 +1,230 @@
+"""The indexes by which the recordings of a workspace are recognised.
+
+They lie in its folder `matching` and follow the catalog: what was added is
+indexed at the next use, what was removed or set apart leaves them. A workspace
+and its unlicensed store have indexes of their own, of their own files alone;
+`-w WORKSPACE/unlicensed` asks the latter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from contrafact.catalog import Workspace, read_audio
+from contrafact.core.entities import Problem, Recording
+from contrafact.core.errors import AudioError, UnknownEntityError
+from contrafact.matching import fingerprint, style, versions
+from contrafact.matching.fingerprint import FingerprintIndex
+from contrafact.matching.style import StyleIndex
+from contrafact.matching.versions import VersionIndex
+from contrafact.workflows.progress import Progress, silent
+from contrafact.workflows.stores import has_file
+
+__all__ = [
+    "MatchIndexes",
+    "Samples",
+    "matching_dir",
+    "open_indexes",
+    "read_indexes",
+    "resampled",
+    "work_of",
+]
+
+_log = logging.getLogger(__name__)
+_LONGEST_S = 3600.0
+Samples = NDArray[np.float32]
+
+RATE = max(fingerprint.SAMPLE_RATE, style.SAMPLE_RATE, versions.SAMPLE_RATE)
+"""Audio is decoded once, at the highest rate that a layer needs, in Hz."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MatchIndexes:
+    """The indexes of one store, opened.
+
+    Attributes:
+        problems: Recordings of the catalog that could not be indexed.
+    """
+
+    fingerprints: FingerprintIndex
+    versions: VersionIndex
+    style: StyleIndex
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def recording_ids(self) -> tuple[str, ...]:
+        """What can be recognised, in order of id."""
+        return tuple(sorted(self.style.recording_ids))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is in them; equal for equal catalogs."""
+        lines = (f"{name} {work}\n" for name, work in self.style.works.items())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def matching_dir(workspace: Workspace) -> Path:
+    """Return where the indexes of a workspace are."""
+    return workspace.root / "matching"
+
+
+def read_indexes(folder: Path) -> MatchIndexes:
+    """Open the indexes in a folder as they are, for reading.
+
+    Raises:
+        MatchIndexError: If there are none, or they are damaged.
+    """
+    return MatchIndexes(
+        fingerprints=FingerprintIndex.open(folder / "fingerprint"),
+        versions=VersionIndex.open(folder / "versions"),
+        style=StyleIndex.open(folder / "style"),
+    )
+
+
+def open_indexes(workspace: Workspace, progress: Progress = silent) -> MatchIndexes:
+    """Open the indexes of a workspace, brought up to date with its catalog.
+
+    The first use takes about a minute of one core an hour of audio. It goes on
+    where it was killed.
+
+    Raises:
+        MatchIndexError: If an index is damaged, or a newer version made it.
+        StorageError: If the disk is full or not writable.
+        WorkspaceLockedError: If another process is writing and they are not
+            up to date.
+    """
+    folder = matching_dir(workspace)
+    wanted = _wanted(workspace)
+    if not _is_made(folder):
+        with workspace.lock():
+            _made(folder)
+    indexes = read_indexes(folder)
+    if not _changes(indexes, wanted):
+        return indexes
+    with workspace.lock():
+        indexes = _made(folder)
+        problems = _update(workspace, indexes, wanted, progress)
+    found = read_indexes(folder)
+    found.problems.extend(problems)
+    return found
+
+
+def work_of(recording: Recording) -> str:
+    """Return what stands for the work of a recording; itself if it names none."""
+    return str(recording.work_id or recording.id)
+
+
+def resampled(samples: Samples, rate: int, new_rate: int) -> Samples:
+    """Return mono samples at another rate."""
+    if rate == new_rate:
+        return samples
+    return np.asarray(soxr.resample(samples, rate, new_rate), np.float32)
+
+
+def _is_made(folder: Path) -> bool:
+    return all(
+        (folder / name).is_dir() for name in ("fingerprint", "versions", "style")
+    )
+
+
+def _made(folder: Path) -> MatchIndexes:
+    fingerprints, works = folder / "fingerprint", folder / "versions"
+    return MatchIndexes(
+        fingerprints=FingerprintIndex.open(fingerprints)
+        if fingerprints.is_dir()
+        else FingerprintIndex.create(fingerprints),
+        versions=VersionIndex.open(works)
+        if works.is_dir()
+        else VersionIndex.create(works),
+        style=StyleIndex.create(folder / "style"),
+    )
+
+
+def _wanted(workspace: Workspace) -> dict[str, Recording]:
+    with workspace.catalog() as catalog:
+        recordings = catalog.recordings()
+    return {str(r.id): r for r in recordings if has_file(workspace, r)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    gone: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.missing)
+
+
+def _changes(indexes: MatchIndexes, wanted: dict[str, Recording]) -> _Changes:
+    """Return what must leave the indexes, and what must come.
+
+    A recording of which the catalog names another work than the index does is
+    both. The style index is written last: what it lacks is not done.
+    """
+    known = indexes.style.works
+    everywhere = {
+        *indexes.fingerprints.recording_ids,
+        *indexes.versions.recording_ids,
+        *known,
+    }
+    moved = {n for n, r in wanted.items() if n in known and known[n] != work_of(r)}
+    whole = set(indexes.fingerprints.recording_ids)
+    whole &= set(indexes.versions.recording_ids) & known.keys()
+    return _Changes(
+        gone=tuple(sorted((everywhere - wanted.keys()) | moved)),
+        missing=tuple(sorted((wanted.keys() - whole) | moved)),
+    )
+
+
+def _update(
+    workspace: Workspace,
+    indexes: MatchIndexes,
+    wanted: dict[str, Recording],
+    progress: Progress,
+) -> list[Problem]:
+    changes = _changes(indexes, wanted)
+    problems = []
+    for name in changes.gone:
+        for index in (indexes.fingerprints, indexes.versions, indexes.style):
+            index.delete(name)
+    known = (
+        frozenset(indexes.fingerprints.recording_ids),
+        frozenset(indexes.versions.recording_ids),
+    )
+    for number, name in enumerate(changes.missing):
+        progress("indexing", number, len(changes.missing))
+        try:
+            _add(workspace, indexes, wanted[name], known)
+        except (AudioError, UnknownEntityError) as error:
+            _log.warning("%s cannot be recognised: %s", name, error)
+            problems.append(Problem(source=wanted[name].file, message=str(error)))
+    progress("indexing", len(changes.missing), len(changes.missing))
+    return problems
+
+
+def _add(
+    workspace: Workspace,
+    indexes: MatchIndexes,
+    recording: Recording,
+    known: tuple[frozenset[str], frozenset[str]],
+) -> None:
+    """Add a recording to the indexes that lack it, to that of style last."""
+    name, work = str(recording.id), work_of(recording)
+    audio = read_audio(
+        workspace.audio_path(recording), sample_rate=RATE, duration_s=_LONGEST_S
+    )
+    samples = audio.samples[0]
+    if name not in known[0]:
+        part = resampled(samples, RATE, fingerprint.SAMPLE_RATE)
+        indexes.fingerprints.add(name, part)
+    if name not in known[1]:
+        part = resampled(samples, RATE, versions.SAMPLE_RATE)
+        indexes.versions.add(name, work, part)
+    indexes.style.add(name, work, resampled(samples, RATE, style.SAMPLE_RATE))
