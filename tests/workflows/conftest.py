@@ -18,6 +18,7 @@ from contrafact.catalog import Workspace
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
 from contrafact.rights.corpora import write_corpus_consents
 from contrafact.workflows.ingest import ingest
+from contrafact.workflows.match_indexes import open_indexes
 from contrafact.workflows.train import train
 
 
@@ -85,3 +86,19 @@ def killed_until_done() -> Callable[..., int]:
         return landed
 
     return run
+
+
+@pytest.fixture(scope="session")
+def indexed_for_matching(
+    filled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Root of a workspace with indexes for matching; not to be written to."""
+    root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("matched") / "ws"))
+    open_indexes(Workspace.open(root))
+    return root
+
+
+@pytest.fixture
+def matched(indexed_for_matching: Path, tmp_path: Path) -> Path:
+    """Root of a copy of that workspace."""
+    return Path(shutil.copytree(indexed_for_matching, tmp_path / "ws"))

@@ -6,6 +6,7 @@ recording. Limits, mixing and resampling belong to `audio.py`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,7 @@ class _SoundfileDecoder:
 
     def __init__(self, path: Path, container: Container, declared: Declared) -> None:
         self.path, self.container = path, container
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             # libsndfile says 2^63 - 1 where a FLAC header leaves the length open.
             n_frames = file.frames if file.frames < _UNKNOWN else 0
             # An estimate of MP3 length without a header proves nothing.
@@ -144,7 +145,7 @@ class _SoundfileDecoder:
 
     def blocks(self, start: int = 0) -> Iterator[Block]:
         try:
-            with _Stream(self.path) as file:
+            with _Stream(os.fsencode(self.path)) as file:
                 if start >= file.frames:
                     return
                 early = self._seek_before(file, start)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from contrafact.cli._evidence import show_evidence
 from contrafact.cli._options import (
     JsonOption,
-    ModelOption,
     ReportOption,
     WorkspaceOption,
     named_workspace,
@@ -38,8 +38,23 @@ def attribute(  # noqa: PLR0913 - every option is an argument
             metavar="AUDIO", show_default=False, help="The generated song to explain."
         ),
     ],
-    model: ModelOption,
     *,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            show_default=False,
+            help="The model that made it, as listed by 'contrafact models list'.",
+        ),
+    ] = None,
+    without_model: Annotated[
+        bool,
+        typer.Option(
+            "--without-model",
+            help="Ask no model: say what of the catalog is in the song.",
+        ),
+    ] = False,
     estimator: Annotated[
         str,
         typer.Option(
@@ -96,9 +111,21 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     Example:
         contrafact attribute song.flac --model mine --by work -w ws
 
+    Without the model there is no influence to be had, only likeness: the same
+    recording, a part of it, the work by aspect, the style; each apart, and with
+    figures that tell a list of this song from one that every song would get.
+
     Next, check the answer by training again: contrafact verify ID.
     """
+    if without_model == (model is not None):
+        raise typer.BadParameter(
+            "give either the model or --without-model", param_hint="--model"
+        )
     opened = open_workspace(workspace)
+    if model is None:
+        place = named_workspace(workspace)
+        show_evidence(opened, audio, by=by, report=report, place=place, as_json=as_json)
+        return
     from contrafact.workflows.attribute import attribute as run
 
     options = {"--model": model, "--estimator": estimator, "--by": by}

@@ -23,6 +23,7 @@ from contrafact.cli import (
     corpus,
     demo,
     generate,
+    identify,
     index,
     ingest,
     init,
@@ -36,6 +37,7 @@ from contrafact.cli import (
     regulator,
     release,
     retrain,
+    screen,
     statement,
     train,
     verify,
@@ -178,6 +180,8 @@ app.add_typer(index.app, name="index", rich_help_panel=_ANSWERS)
 app.command("attribute", rich_help_panel=_ANSWERS)(attribute.attribute)
 app.add_typer(origin.app, name="origin", rich_help_panel=_ANSWERS)
 app.command("verify", rich_help_panel=_ANSWERS)(verify.verify)
+app.command("identify", rich_help_panel=_ANSWERS)(identify.identify)
+app.command("screen", rich_help_panel=_ANSWERS)(screen.screen)
 app.add_typer(release.app, name="release", rich_help_panel=_EVIDENCE)
 app.command("withdraw", rich_help_panel=_EVIDENCE)(withdraw.withdraw)
 app.command("retrain", rich_help_panel=_EVIDENCE)(retrain.retrain)

@@ -1,4 +1,4 @@
-"""`contrafact corpus list|write|check`."""
+"""`contrafact corpus list|write|check|identify`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from contrafact.cli._options import (
     JsonOption,
+    ReportOption,
     SeedOption,
     WorkspaceOption,
     open_workspace,
@@ -23,6 +24,7 @@ from contrafact.cli._output import (
 from contrafact.cli._progress import show_progress
 
 if TYPE_CHECKING:
+    from contrafact.workflows.corpus_identify import CorpusAudit
     from contrafact.workflows.gate import GateReport
 
 __all__ = ["app"]
@@ -197,3 +199,82 @@ def _show_check(report: GateReport) -> None:
         print_lines(f"and {len(report.refused) - _N_SHOWN} more; --json lists all.")
     n_passed = report.n_files - len(report.refused)
     print_lines(f"{n_passed} of {report.n_files} file(s) may be used.")
+
+
+@app.command("identify")
+def identify(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="The corpus.")
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="CATALOG",
+            show_default=False,
+            help="The workspace of known recordings; that of -w if not given.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="Write a line of JSON for each file there.",
+        ),
+    ] = None,
+    report: ReportOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which files of a corpus are known recordings and works, and which are twins.
+
+    Every file is compared with the catalog and with every other file: the same
+    bytes, the same recording in another form, and parts of one in another. Run
+    it again after it was interrupted, and it goes on.
+
+    Example:
+        contrafact corpus identify training/ --against ws -o audit.jsonl
+    """
+    opened = open_workspace(against or workspace)
+    from contrafact.workflows.corpus_identify import (
+        identify_corpus,
+        write_lines,
+        write_page,
+    )
+
+    with show_progress(as_json=as_json) as progress:
+        audit = identify_corpus(opened, directory, progress=progress)
+    if out is not None:
+        write_lines(audit, out)
+    if report is not None:
+        write_page(audit, report)
+    if as_json:
+        print_json(audit.to_json())
+    else:
+        _show_audit(audit)
+
+
+def _show_audit(audit: CorpusAudit) -> None:
+    rows = [
+        (f["file"], m["title"], m["kind"], f"{m['false_match_probability']:.1e}")
+        for f in audit.known
+        for m in f["recordings"][:1]
+    ]
+    rows += [
+        (f["file"], m["title"], "work", f"{m['joint']:.1e}")
+        for f in audit.works
+        for m in f["works"][:1]
+    ]
+    if rows:
+        print_rows(("file", "known as", "what", "false by"), rows[:_N_SHOWN])
+    if len(rows) > _N_SHOWN:
+        print_lines(f"and {len(rows) - _N_SHOWN} more; --json lists all.")
+    print_lines(
+        f"{len(audit.files)} file(s) against {audit.n_recordings} recording(s): "
+        f"{len(audit.known)} hold known recordings, {len(audit.works)} are other "
+        f"performances of known works, {len(audit.duplicated)} have a twin in the "
+        f"corpus, {len(audit.unreadable)} could not be heard."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from contrafact.cli._options import (
     JsonOption,
     ReportOption,
     WorkspaceOption,
+    named_workspace,
     open_workspace,
 )
 from contrafact.cli._output import print_json, print_lines, print_rows
@@ -56,8 +58,22 @@ def identify(
     opened = open_workspace(workspace)
     from contrafact.workflows.identify import identify as run
 
+    words = [
+        "contrafact",
+        "identify",
+        str(audio),
+        "-w",
+        str(named_workspace(workspace)),
+    ]
     with show_progress(as_json=as_json) as progress:
-        found = run(opened, audio, most_s=seconds, report=report, progress=progress)
+        found = run(
+            opened,
+            audio,
+            most_s=seconds,
+            report=report,
+            progress=progress,
+            command=shlex.join(words),
+        )
     if as_json:
         print_json(found.to_json())
     else:

@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from contrafact.cli._options import WorkspaceOption, open_workspace
 from contrafact.cli._output import print_lines
 from contrafact.cli._progress import show_progress
+
+if TYPE_CHECKING:
+    from contrafact.workflows.screen import NameStream
 
 __all__ = ["screen"]
 
@@ -56,7 +59,8 @@ def screen(
     from contrafact.workflows.screen import screen as run
 
     how = Screening(most_s=seconds, n_workers=workers, is_anew=anew)
-    uploads = uploads_in(paths, sys.stdin.buffer)
+    stream = sys.stdin.buffer if Path("-") in paths else None
+    uploads = uploads_in(paths, cast("NameStream | None", stream))
     with show_progress(as_json=as_json) as progress:
         records = run(opened, uploads, how=how, progress=progress)
         counts = _shown(records, as_json=as_json)

@@ -136,10 +136,11 @@ class _Table:
     @classmethod
     def of(cls, rows: Sequence[tuple[str, str, bytes]]) -> Self:
         heard = [row for row in rows if row[2]]
-        numbers = np.array([np.frombuffer(r[2], np.float32) for r in heard])
-        numbers = numbers.reshape(len(heard), -1)
-        mean = numbers.mean(0) if heard else np.zeros(0, np.float32)
-        spread = numbers.std(0) + 1e-6 if heard else np.ones(0, np.float32)
+        numbers = np.zeros((0, 1), np.float32)
+        if heard:
+            numbers = np.stack([np.frombuffer(r[2], np.float32) for r in heard])
+        mean = numbers.mean(0) if heard else np.zeros(1, np.float32)
+        spread = numbers.std(0) + 1e-6 if heard else np.ones(1, np.float32)
         return cls(
             all_works=tuple((row[0], row[1]) for row in rows),
             ids=tuple(row[0] for row in heard),

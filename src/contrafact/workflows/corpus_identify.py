@@ -15,19 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contrafact.catalog import Workspace, atomic_path
+from contrafact.catalog import Workspace, atomic_path, write_bytes
 from contrafact.core.errors import AudioError, CatalogError
 from contrafact.core.matches import RecordingMatch
 from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint
 from contrafact.matching.evidence import MOST, coverage
 from contrafact.matching.fingerprint import FingerprintIndex
+from contrafact.reports.corpus import render_corpus
 from contrafact.workflows.listening import Heard, Listening, hear
 from contrafact.workflows.match_indexes import RATE, matching_dir, resampled
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.screen import Screening, records_of, uploads_in
 
-__all__ = ["CORPUS_LISTENING", "CorpusAudit", "identify_corpus", "write_lines"]
+__all__ = [
+    "CORPUS_LISTENING",
+    "CorpusAudit",
+    "identify_corpus",
+    "write_lines",
+    "write_page",
+]
 
 CORPUS_LISTENING = Listening(most_s=300.0)
 """How files of a corpus are listened to: five minutes, from the beginning."""
@@ -153,6 +160,15 @@ def write_lines(audit: CorpusAudit, path: Path) -> None:
             lines.write(json.dumps(record, sort_keys=True) + "\n")
 
 
+def write_page(audit: CorpusAudit, path: Path) -> None:
+    """Write the audit as an HTML report.
+
+    Raises:
+        StorageError: If the disk is full or not writable.
+    """
+    write_bytes(path, render_corpus(audit.to_json()).encode())
+
+
 class _Twins:
     """The files of a corpus compared with each other, by their content."""
 
@@ -176,10 +192,7 @@ class _Twins:
 
     def index(self, progress: Progress) -> None:
         """Bring the index of the corpus itself up to date."""
-        place = self._folder / "fingerprint"
-        is_there = place.is_dir()
-        opened = FingerprintIndex.open if is_there else FingerprintIndex.create
-        self._index = opened(place)
+        self._index = FingerprintIndex.create(self._folder / "fingerprint")
         held = set(self._index.recording_ids)
         for name in sorted(held - self._path_of.keys()):
             self._index.delete(name)

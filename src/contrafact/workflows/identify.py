@@ -13,6 +13,7 @@ from contrafact.core.units import Seconds
 from contrafact.workflows.evidence_documents import Names, document, read_names
 from contrafact.workflows.listening import Listening, listen
 from contrafact.workflows.match_indexes import open_indexes
+from contrafact.workflows.match_report import write_match_report
 from contrafact.workflows.progress import Progress, silent
 
 __all__ = ["Identified", "identify"]
@@ -38,6 +39,7 @@ def identify(
     most_s: Seconds = 600.0,
     report: Path | None = None,
     progress: Progress = silent,
+    command: str = "",
 ) -> Identified:
     """Say which recordings and works of the catalog are in a file.
 
@@ -51,6 +53,7 @@ def identify(
         most_s: Listen to so much of it, from its beginning.
         report: Where to write an HTML report, if anywhere.
         progress: Told how far the indexes are.
+        command: What the user typed, for the report.
 
     Raises:
         ConfigError: If `most_s` is not above 0.
@@ -67,5 +70,14 @@ def identify(
         names=read_names(workspace),
         n_recordings=len(indexes.recording_ids),
     )
+    if report is not None:
+        write_match_report(
+            workspace,
+            found.evidence,
+            report,
+            names=found.names,
+            indexes=indexes,
+            command=command,
+        )
     progress("identifying", 1, 1)
     return found

@@ -21,7 +21,7 @@ from contrafact.catalog import (
     read_info,
     read_tags,
 )
-from contrafact.core.errors import AuditError, CatalogError
+from contrafact.core.errors import AudioError, AuditError, CatalogError
 from contrafact.core.evidence import Evidence
 from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint, style, versions
@@ -155,10 +155,7 @@ def hear(path: Path, how: Listening) -> Heard:
     """
     info = read_info(path)
     start_s = _start(info, how)
-    audio = _read(path, start_s, how.most_s)
-    samples = _centred(audio.samples[0])
-    if info.n_channels > 1 and np.abs(samples).max(initial=0.0) < _SILENT_BELOW:
-        samples = _loudest(path, start_s, min(how.most_s, 60.0))
+    samples = _mixed(path, info, start_s, how.most_s)
     end_s = start_s + len(samples) / RATE
     return Heard(
         samples=samples,
@@ -172,6 +169,18 @@ def _start(info: AudioInfo, how: Listening) -> Seconds:
     if not how.is_excerpt:
         return 0.0
     return max(0.0, min(_LEAD_IN_S, (info.duration_s - how.most_s) / 2))
+
+
+def _mixed(path: Path, info: AudioInfo, start_s: Seconds, most_s: Seconds) -> Samples:
+    try:
+        samples = _centred(_read(path, start_s, most_s).samples[0])
+    except AudioError:  # a whole file whose mix is silent; or the next call says why
+        if info.n_channels == 1:
+            raise
+        samples = np.zeros(0, np.float32)
+    if info.n_channels > 1 and np.abs(samples).max(initial=0.0) < _SILENT_BELOW:
+        samples = _loudest(path, start_s, min(most_s, 60.0))
+    return samples
 
 
 def _read(path: Path, start_s: Seconds, most_s: Seconds, *, mono: bool = True) -> Audio:

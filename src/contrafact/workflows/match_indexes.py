@@ -39,6 +39,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _LONGEST_S = 3600.0
+_BATCH_S = 900.0
 Samples = NDArray[np.float32]
 
 RATE = max(fingerprint.SAMPLE_RATE, style.SAMPLE_RATE, versions.SAMPLE_RATE)
@@ -135,14 +136,10 @@ def _is_made(folder: Path) -> bool:
 
 
 def _made(folder: Path) -> MatchIndexes:
-    fingerprints, works = folder / "fingerprint", folder / "versions"
+    """Return the indexes to be written to, made if they are missing."""
     return MatchIndexes(
-        fingerprints=FingerprintIndex.open(fingerprints)
-        if fingerprints.is_dir()
-        else FingerprintIndex.create(fingerprints),
-        versions=VersionIndex.open(works)
-        if works.is_dir()
-        else VersionIndex.create(works),
+        fingerprints=FingerprintIndex.create(folder / "fingerprint"),
+        versions=VersionIndex.create(folder / "versions"),
         style=StyleIndex.create(folder / "style"),
     )
 
@@ -190,41 +187,63 @@ def _update(
     progress: Progress,
 ) -> list[Problem]:
     changes = _changes(indexes, wanted)
-    problems = []
     for name in changes.gone:
         for index in (indexes.fingerprints, indexes.versions, indexes.style):
-            index.delete(name)
-    known = (
-        frozenset(indexes.fingerprints.recording_ids),
-        frozenset(indexes.versions.recording_ids),
-    )
+            if name in index.recording_ids:
+                index.delete(name)
+    update = _Update(workspace, indexes)
     for number, name in enumerate(changes.missing):
         progress("indexing", number, len(changes.missing))
-        try:
-            _add(workspace, indexes, wanted[name], known)
-        except (AudioError, UnknownEntityError) as error:
-            _log.warning("%s cannot be recognised: %s", name, error)
-            problems.append(Problem(source=wanted[name].file, message=str(error)))
+        update.add(wanted[name])
+    update.write()
     progress("indexing", len(changes.missing), len(changes.missing))
-    return problems
+    return update.problems
 
 
-def _add(
-    workspace: Workspace,
-    indexes: MatchIndexes,
-    recording: Recording,
-    known: tuple[frozenset[str], frozenset[str]],
-) -> None:
-    """Add a recording to the indexes that lack it, to that of style last."""
-    name, work = str(recording.id), work_of(recording)
-    audio = read_audio(
-        workspace.audio_path(recording), sample_rate=RATE, duration_s=_LONGEST_S
-    )
-    samples = audio.samples[0]
-    if name not in known[0]:
-        part = resampled(samples, RATE, fingerprint.SAMPLE_RATE)
-        indexes.fingerprints.add(name, part)
-    if name not in known[1]:
-        part = resampled(samples, RATE, versions.SAMPLE_RATE)
-        indexes.versions.add(name, work, part)
-    indexes.style.add(name, work, resampled(samples, RATE, style.SAMPLE_RATE))
+class _Update:
+    """Recordings on their way into the indexes, some minutes of audio at a time.
+
+    A recording enters the index of style last: one that is there is in all.
+    """
+
+    def __init__(self, workspace: Workspace, indexes: MatchIndexes) -> None:
+        self.problems: list[Problem] = []
+        self._workspace, self._indexes = workspace, indexes
+        self._in_fingerprints = frozenset(indexes.fingerprints.recording_ids)
+        self._in_versions = frozenset(indexes.versions.recording_ids)
+        self._held: list[tuple[Recording, Samples]] = []
+        self._held_s = 0.0
+
+    def add(self, recording: Recording) -> None:
+        """Hold a recording; what is held is written when it is much."""
+        try:
+            audio = read_audio(
+                self._workspace.audio_path(recording),
+                sample_rate=RATE,
+                duration_s=_LONGEST_S,
+            )
+        except (AudioError, UnknownEntityError) as error:
+            _log.warning("%s cannot be recognised: %s", recording.id, error)
+            self.problems.append(Problem(source=recording.file, message=str(error)))
+            return
+        self._held.append((recording, audio.samples[0]))
+        self._held_s += audio.duration_s
+        if self._held_s >= _BATCH_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write all that is held."""
+        held, self._held, self._held_s = self._held, [], 0.0
+        at = (fingerprint.SAMPLE_RATE, versions.SAMPLE_RATE, style.SAMPLE_RATE)
+        self._indexes.fingerprints.add_many(
+            (str(r.id), resampled(samples, RATE, at[0]))
+            for r, samples in held
+            if r.id not in self._in_fingerprints
+        )
+        for r, samples in held:
+            if r.id not in self._in_versions:
+                part = resampled(samples, RATE, at[1])
+                self._indexes.versions.add(str(r.id), work_of(r), part)
+        for r, samples in held:
+            part = resampled(samples, RATE, at[2])
+            self._indexes.style.add(str(r.id), work_of(r), part)

@@ -11,9 +11,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from contrafact import __version__
 from contrafact.catalog import Workspace
@@ -32,7 +31,15 @@ from contrafact.workflows.match_indexes import (
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.screened import Screened, Upload
 
-__all__ = ["FORMAT", "SCREENING", "Screening", "records_of", "screen", "uploads_in"]
+__all__ = [
+    "FORMAT",
+    "SCREENING",
+    "NameStream",
+    "Screening",
+    "records_of",
+    "screen",
+    "uploads_in",
+]
 
 FORMAT = 1
 """Of the records; raised when a field changes its meaning."""
@@ -42,6 +49,14 @@ SCREENING = Listening(most_s=60.0, is_excerpt=True)
 
 _TIMEOUT_S = 300.0
 Json = dict[str, Any]
+
+
+class NameStream(Protocol):
+    """Where names of files come from, such as `sys.stdin.buffer`."""
+
+    def read1(self, n: int, /) -> bytes:
+        """Return at most `n` bytes as soon as there are some; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +146,12 @@ def records_of(
                 continue
             record = result if not isinstance(result, Lost) else _lost(task, result)
             record = {"format": FORMAT, **record, "method": state}
-            records.add(task.upload, json.dumps(record, sort_keys=True))
+            records.add(task.upload, json.dumps(record))
             yield record
 
 
 def uploads_in(
-    places: Iterable[Path], stream: BufferedIOBase | None = None
+    places: Iterable[Path], stream: NameStream | None = None
 ) -> Iterator[Path]:
     """Yield the files that are named, lie in named folders, or come on a stream.
 
@@ -159,7 +174,7 @@ def uploads_in(
             yield place
 
 
-def _named_on(stream: BufferedIOBase) -> Iterator[Path]:
+def _named_on(stream: NameStream) -> Iterator[Path]:
     """Yield names as they arrive; NUL ends them if the first piece holds one."""
     end, rest = b"", b""
     while piece := stream.read1(1 << 16):
