@@ -88,7 +88,7 @@ def _ten_hours(path: Path) -> Path:
     """Write ten hours of one level, most of it a hole in the file."""
     place = path / "long.wav"
     n = 10 * 3600 * 8_000
-    soundfile.write(place, np.zeros(1), 8_000, subtype="PCM_U8")
+    soundfile.write(place, -np.ones(1), 8_000, subtype="PCM_U8")
     data = bytearray(place.read_bytes()[:44])
     data[4:8], data[40:44] = (36 + n).to_bytes(4, "little"), n.to_bytes(4, "little")
     place.write_bytes(bytes(data))

@@ -6,6 +6,7 @@ and whatever else was written by name, such as `contrafact_prompt`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -99,7 +100,7 @@ def _from_mp4(tags: Any) -> dict[str, str]:
 
 def _riff_info(path: str | Path) -> dict[str, str]:
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             return {name: _text(getattr(file, name)) for name in _RIFF_NAMES}
     except soundfile.LibsndfileError:
         return {}

@@ -21,8 +21,14 @@ from contrafact.catalog import (
     read_info,
     read_tags,
 )
-from contrafact.core.errors import AudioError, AuditError, CatalogError
+from contrafact.core.errors import (
+    AudioError,
+    AuditError,
+    CatalogError,
+    MatchingError,
+)
 from contrafact.core.evidence import Evidence
+from contrafact.core.matches import RecordingMatch, WorkMatch
 from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint, style, versions
 from contrafact.matching.evidence import shifted
@@ -40,6 +46,9 @@ _SILENT_BELOW = 1e-4
 _SHORTEST_S: Seconds = 1.0
 _MOST_BYTES_SIGNED = 256 << 20
 _LEAD_IN_S: Seconds = 30.0
+_WINDOW_S: Seconds = 12.0
+_MOST_CHANCES = 50.0
+"""Beyond, the index cannot state a rate low enough, and nothing would be named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,11 @@ class Listening:
         most_s: At most so much of it, in seconds above 0.
         is_excerpt: Whether to skip up to 30 s at the beginning of a piece that
             is longer, since what begins there is often not yet the piece.
+        piece_s: Compare recordings by pieces of so many seconds, and the whole
+            part only if one of them holds a known recording; the whole part at
+            once if 0. Much cheaper where most pieces are new.
+        works_s: Listen for works in so much of the part, from its middle; it
+            takes most of the time.
         max_false_match: Of recordings: the highest false-match probability.
         max_p: Of works: the highest p-value.
         max_style_p: Of style: the highest p-value.
@@ -58,6 +72,8 @@ class Listening:
 
     most_s: Seconds = 600.0
     is_excerpt: bool = False
+    piece_s: Seconds = 0.0
+    works_s: Seconds = 600.0
     max_false_match: float = 0.01
     max_p: float = 0.01
     max_style_p: float = 0.05
@@ -128,20 +144,64 @@ def evidence_in(
     )
     if base.problem:
         return base
+    works, notices = _works(heard, indexes, how)
     found = replace(
         base,
-        recordings=indexes.fingerprints.identify(
-            resampled(heard.samples, RATE, fingerprint.SAMPLE_RATE),
-            max_false_match=how.max_false_match,
-        ),
-        works=indexes.versions.identify(
-            resampled(heard.samples, RATE, versions.SAMPLE_RATE), max_p=how.max_p
-        ),
+        recordings=_recordings(heard, indexes, how),
+        works=works,
         style=indexes.style.identify(
             resampled(heard.samples, RATE, style.SAMPLE_RATE), max_p=how.max_style_p
         ),
+        notices=(*base.notices, *notices),
     )
     return shifted(found, heard.start_s)
+
+
+def _recordings(
+    heard: Heard, indexes: MatchIndexes, how: Listening
+) -> tuple[RecordingMatch, ...]:
+    """Return the recordings in a part of a piece, at the rate allowed for all of it.
+
+    The index states its rate for a query of a window's length; a longer one has
+    as many chances more to be mistaken.
+    """
+    rate = fingerprint.SAMPLE_RATE
+    samples = resampled(heard.samples, RATE, rate)
+    n_piece = round(how.piece_s * rate)
+    if 0 < n_piece < len(samples):
+        pieces = [samples[i : i + n_piece] for i in range(0, len(samples), n_piece)]
+        if not any(_found(piece, indexes, how) for piece in pieces):
+            return ()
+    return _found(samples, indexes, how)
+
+
+def _found(
+    samples: Samples, indexes: MatchIndexes, how: Listening
+) -> tuple[RecordingMatch, ...]:
+    length_s = len(samples) / fingerprint.SAMPLE_RATE
+    n_chances = min(max(1.0, length_s / _WINDOW_S), _MOST_CHANCES)
+    found = indexes.fingerprints.identify(
+        samples, max_false_match=how.max_false_match / n_chances
+    )
+    return tuple(
+        replace(m, false_match_probability=m.false_match_probability * n_chances)
+        for m in found
+    )
+
+
+def _works(
+    heard: Heard, indexes: MatchIndexes, how: Listening
+) -> tuple[tuple[WorkMatch, ...] | None, tuple[str, ...]]:
+    """Return the works in a part of a piece; None, and why, if nobody could listen."""
+    n = round(how.works_s * RATE)
+    start = max(0, (len(heard.samples) - n) // 2)
+    samples = resampled(heard.samples[start : start + n], RATE, versions.SAMPLE_RATE)
+    try:
+        found = indexes.versions.identify(samples, max_p=how.max_p)
+    except MatchingError as error:
+        return None, (f"works were not measured: {error}",)
+    moved = shifted(Evidence(file="", works=found), start / RATE).works
+    return moved, ()
 
 
 def hear(path: Path, how: Listening) -> Heard:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from numpy.typing import NDArray
 
 from contrafact.catalog import Workspace, read_audio
 from contrafact.core.entities import Problem, Recording
-from contrafact.core.errors import AudioError, UnknownEntityError
+from contrafact.core.errors import AudioError, MatchingError, UnknownEntityError
 from contrafact.matching import fingerprint, style, versions
 from contrafact.matching.fingerprint import FingerprintIndex
 from contrafact.matching.style import StyleIndex
 from contrafact.matching.versions import VersionIndex
+from contrafact.matching.versions.transcription import find_network
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.stores import has_file
 
@@ -150,6 +152,17 @@ def _wanted(workspace: Workspace) -> dict[str, Recording]:
     return {str(r.id): r for r in recordings if has_file(workspace, r)}
 
 
+@cache
+def _hears_notes() -> bool:
+    """Tell whether the network that hears notes is installed; works need it."""
+    try:
+        find_network()
+    except MatchingError as error:
+        _log.warning("works are not indexed: %s", error)
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Changes:
     gone: tuple[str, ...]
@@ -172,8 +185,9 @@ def _changes(indexes: MatchIndexes, wanted: dict[str, Recording]) -> _Changes:
         *known,
     }
     moved = {n for n, r in wanted.items() if n in known and known[n] != work_of(r)}
-    whole = set(indexes.fingerprints.recording_ids)
-    whole &= set(indexes.versions.recording_ids) & known.keys()
+    whole = set(indexes.fingerprints.recording_ids) & known.keys()
+    if _hears_notes():
+        whole &= set(indexes.versions.recording_ids)
     return _Changes(
         gone=tuple(sorted((everywhere - wanted.keys()) | moved)),
         missing=tuple(sorted((wanted.keys() - whole) | moved)),
@@ -213,6 +227,7 @@ class _Update:
         self._in_versions = frozenset(indexes.versions.recording_ids)
         self._held: list[tuple[Recording, Samples]] = []
         self._held_s = 0.0
+        self._hears_notes = _hears_notes()
 
     def add(self, recording: Recording) -> None:
         """Hold a recording; what is held is written when it is much."""
@@ -240,7 +255,7 @@ class _Update:
             for r, samples in held
             if r.id not in self._in_fingerprints
         )
-        for r, samples in held:
+        for r, samples in held if self._hears_notes else ():
             if r.id not in self._in_versions:
                 part = resampled(samples, RATE, at[1])
                 self._indexes.versions.add(str(r.id), work_of(r), part)
