@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from contrafact.workflows.evidence_documents import Names, document, read_names
 from contrafact.workflows.listening import Listening, listen
 from contrafact.workflows.match_indexes import open_indexes
 from contrafact.workflows.match_report import write_match_report
+from contrafact.workflows.origin import origin_of
 from contrafact.workflows.progress import Progress, silent
 
 __all__ = ["Identified", "identify"]
@@ -66,7 +68,7 @@ def identify(
     progress("identifying", 0, 1)
     how = Listening(most_s=most_s)
     found = Identified(
-        evidence=listen(audio, indexes, how),
+        evidence=listen(audio, indexes, how, origin=partial(origin_of, workspace)),
         names=read_names(workspace),
         n_recordings=len(indexes.recording_ids),
     )

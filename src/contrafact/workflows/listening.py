@@ -6,6 +6,7 @@ no match; nothing a stranger sends raises here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from contrafact.core.errors import (
     MatchingError,
 )
 from contrafact.core.evidence import Evidence
-from contrafact.core.matches import RecordingMatch, WorkMatch
+from contrafact.core.matches import OriginFinding, RecordingMatch, WorkMatch
 from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint, style, versions
 from contrafact.matching.evidence import shifted
@@ -113,8 +114,22 @@ class Heard:
         return ""
 
 
-def listen(path: Path, indexes: MatchIndexes, how: Listening) -> Evidence:
-    """Return what is recognised in a file; never raises for what is in it."""
+def listen(
+    path: Path,
+    indexes: MatchIndexes,
+    how: Listening,
+    *,
+    origin: Callable[[Path], OriginFinding | None] | None = None,
+) -> Evidence:
+    """Return what is recognised in a file; never raises for what is in it.
+
+    Args:
+        path: The file.
+        indexes: What is known.
+        how: How to listen.
+        origin: Says which generator made a file, None if it cannot be said;
+            nobody is asked if None.
+    """
     try:
         digest = str(digest_file(path))
         heard = hear(path, how)
@@ -123,8 +138,21 @@ def listen(path: Path, indexes: MatchIndexes, how: Listening) -> Evidence:
     except OSError as error:
         return Evidence(file=str(path), problem=error.strerror or str(error))
     found = evidence_in(heard, indexes, how, file=str(path))
-    found = replace(found, digest=digest)
+    found = replace(found, digest=digest, origin=_origin(path, found, origin))
     return _with_marks(found, path) if how.has_marks else found
+
+
+def _origin(
+    path: Path,
+    found: Evidence,
+    origin: Callable[[Path], OriginFinding | None] | None,
+) -> OriginFinding | None:
+    if origin is None or found.problem:
+        return None
+    try:
+        return origin(path)
+    except (CatalogError, AuditError):
+        return None  # too short, or nothing that it could be heard in
 
 
 def evidence_in(

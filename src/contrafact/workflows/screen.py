@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from contrafact.workflows.match_indexes import (
     open_indexes,
     read_indexes,
 )
+from contrafact.workflows.origin import origin_of
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.screened import Screened, Upload
 
@@ -207,6 +209,7 @@ class _Ears:
         workspace = Workspace.open(root)
         self.indexes: MatchIndexes = read_indexes(matching_dir(workspace))
         self.names: Names = read_names(workspace)
+        self.origin = partial(origin_of, workspace)
         self.listening = listening
 
 
@@ -221,7 +224,9 @@ def _prepare(root: Path, listening: Listening) -> None:
 def _screened(task: _Task) -> Json:
     if task.known is not None or _ears is None:
         return {}
-    found = listen(task.upload.path, _ears.indexes, _ears.listening)
+    found = listen(
+        task.upload.path, _ears.indexes, _ears.listening, origin=_ears.origin
+    )
     return document(found, _ears.names)
 
 
