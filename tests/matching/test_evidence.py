@@ -47,7 +47,11 @@ def test_what_was_not_measured_is_not_an_empty_list() -> None:
 def test_times_count_from_the_start_of_the_piece() -> None:
     """Matches in a part are moved to where the part lies; the reference stays."""
     span = AspectSpan(
-        query_start_s=1.0, query_end_s=2.0, reference_start_s=3.0, reference_end_s=4.0
+        query_start_s=1.0,
+        query_end_s=2.0,
+        reference_start_s=3.0,
+        reference_end_s=4.0,
+        tempo_map=((1.0, 3.0), (2.0, 4.0)),
     )
     melody = AspectMatch(score=1.0, p_value=0.01, spans=(span,))
     work = WorkMatch(

@@ -90,11 +90,13 @@ def killed_until_done() -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def indexed_for_matching(
-    filled: Path, tmp_path_factory: pytest.TempPathFactory
+    corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Root of a workspace with indexes for matching; not to be written to."""
-    root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("matched") / "ws"))
-    open_indexes(Workspace.open(root))
+    """Root of a workspace that knows six recordings by sound; not to be written to."""
+    root = tmp_path_factory.mktemp("matched") / "ws"
+    workspace = Workspace.init(root)
+    ingest(workspace, sorted(corpus.glob("*.flac"))[:6])
+    open_indexes(workspace)
     return root
 
 

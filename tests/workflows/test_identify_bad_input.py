@@ -36,7 +36,7 @@ Make = Callable[[Path], Path]
 
 @pytest.fixture(scope="session")
 def indexes(indexed_for_matching: Path) -> MatchIndexes:
-    """The indexes of 24 recordings."""
+    """The indexes of six recordings."""
     return read_indexes(matching_dir(Workspace.open(indexed_for_matching)))
 
 

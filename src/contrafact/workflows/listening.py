@@ -47,6 +47,7 @@ _SILENT_BELOW = 1e-4
 _SHORTEST_S: Seconds = 1.0
 _MOST_BYTES_SIGNED = 256 << 20
 _LEAD_IN_S: Seconds = 30.0
+_RINGING = RATE // 20
 _WINDOW_S: Seconds = 12.0
 _MOST_CHANCES = 50.0
 """Beyond, the index cannot state a rate low enough, and nothing would be named."""
@@ -106,11 +107,13 @@ class Heard:
     @property
     def problem(self) -> str:
         """Why nothing can be recognised in it; "" if something can."""
-        if float(np.abs(self.samples).max(initial=0.0)) < _SILENT_BELOW:
-            return "it is silent: nothing can be heard in it"
         n = len(self.samples)
         if n < _SHORTEST_S * RATE:
             return f"it lasts {n / RATE:.3f} s; at least 1 s is needed"
+        # Resampling a constant rings at both ends.
+        middle = self.samples[_RINGING : n - _RINGING]
+        if float(np.abs(middle).max(initial=0.0)) < _SILENT_BELOW:
+            return "it is silent: nothing can be heard in it"
         return ""
 
 

@@ -133,7 +133,7 @@ def records_of(
         json.dumps(state, sort_keys=True),
     )
     with kept.open() as records:
-        found = map_isolated(
+        stream = map_isolated(
             _screened,
             _to_do(uploads, records, is_anew=how.is_anew),
             how.n_workers,
@@ -141,14 +141,16 @@ def records_of(
             given=(workspace.root, listening),
             timeout_s=_TIMEOUT_S + listening.most_s,
         )
-        for task, result in found:
+        for task, result in stream:
             if task.known:
                 record: Json = json.loads(task.known)
                 yield record
                 continue
-            record = result if not isinstance(result, Lost) else _lost(task, result)
-            record = {"format": FORMAT, **record, "method": state}
-            records.add(task.upload, json.dumps(record))
+            found = _lost(task, result) if isinstance(result, Lost) else result
+            # Through text, so that a record is the same when it is read again.
+            text = json.dumps({"format": FORMAT, **found, "method": state})
+            records.add(task.upload, text)
+            record = json.loads(text)
             yield record
 
 

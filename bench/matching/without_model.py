@@ -1,0 +1,255 @@
+"""What is likeness worth? Evidence without the model against what the model says.
+
+    python bench/matching/without_model.py     # with --fit, writes the map anew
+
+On the studio model of the ground truth both are known for its sixty generated
+songs: what each song resembles in the corpus, by layer, and the share that each
+artist has by the estimator `index`; and, where it was retrained, by how much the
+song's loss rose without each collection. The map from likeness to shares is
+fitted on the songs of even place within their kind and measured on the others.
+
+Works and recordings are looked for among the first recordings of each artist
+(`--per-artist`), since hearing the notes of all takes longest. Scores of the
+index are kept in the folder of the league's benchmark, and taken from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "ground_truth"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "league"))
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from truth import GENERATED, LeagueTruth
+from world import TRUTH, World
+
+from common import mean_interval, say, write_result
+from contrafact.attribution.base import Scores
+from contrafact.attribution.estimators import make_estimator
+from contrafact.attribution.shares import influence_of_sources
+from contrafact.catalog import Workspace
+from contrafact.core.evidence import Evidence
+from contrafact.matching.studio_map import (
+    FEATURES,
+    MAP_FILE,
+    expected_shares,
+    fit_weights,
+)
+from contrafact.workflows.listening import Heard, Listening, evidence_in
+from contrafact.workflows.match_indexes import (
+    RATE,
+    MatchIndexes,
+    open_indexes,
+    resampled,
+)
+from contrafact.workflows.stores import add_to_store
+from contrafact.workflows.without_model import features_of
+
+CORPUS = "scores"
+Array = NDArray[np.float64]
+Features = dict[str, tuple[float, ...]]
+
+
+def indexes_of(world: World, folder: Path, per_artist: int) -> MatchIndexes:
+    """Return match indexes of the first recordings of each artist."""
+    store = Workspace.init(folder / f"{CORPUS}-evidence-{per_artist}")
+    with world.workspace.catalog() as catalog:
+        recordings = catalog.recordings()
+    taken: dict[str, int] = {}
+    chosen = []
+    for recording in recordings:
+        artist = world.artist[recording.id]
+        taken[artist] = taken.get(artist, 0) + 1
+        if taken[artist] <= per_artist:
+            chosen.append(recording)
+    with store.catalog() as catalog:
+        known = {r.id for r in catalog.recordings()}
+    add_to_store(world.workspace, store, [r for r in chosen if r.id not in known])
+    return open_indexes(store, say)
+
+
+def song_of(world: World, row: int) -> Heard:
+    """Return a committed song as audio."""
+    latents = world.query(row).batch.latents
+    with torch.no_grad():
+        audio = world.generator.decode(latents)[0].mean(0).numpy()
+    samples = resampled(audio.astype(np.float32), world.generator.sample_rate, RATE)
+    return Heard(
+        samples=samples, start_s=0.0, duration_s=len(samples) / RATE, notices=()
+    )
+
+
+def likeness(
+    world: World, indexes: MatchIndexes, row: int, owners: dict[str, dict[str, str]]
+) -> dict[str, Features]:
+    """Return the features of each source, for each kind of source."""
+    heard = song_of(world, row)
+    how = Listening()
+    found: Evidence = evidence_in(heard, indexes, how, file=str(row))
+    n = len(indexes.recording_ids)
+    ranked = indexes.versions.identify(heard.samples, max_p=1.0, n_best=n)
+    style = indexes.style.similarities(heard.samples)
+    return {kind: features_of(found, ranked, style, o) for kind, o in owners.items()}
+
+
+def scores_of(world: World, rows: list[int], folder: Path) -> Scores:
+    """Return the scores of songs by the index, kept from one run to the next."""
+    place = folder / f"{CORPUS}-league" / "index"
+    method = make_estimator("index").fit(
+        world.task, place, progress=lambda a, b: say("index", a, b)
+    )
+    parts: list[torch.Tensor] = []
+    last: Scores | None = None
+    for number, row in enumerate(rows):
+        kept = folder / f"{CORPUS}-evidence-scores" / f"{method.digest()[:12]}-{row}.pt"
+        if not kept.exists():
+            last = method.score(world.query(row))
+            kept.parent.mkdir(exist_ok=True)
+            torch.save(last.values, kept)
+        parts.append(torch.load(kept, weights_only=True))
+        say("white-box scores", number + 1, len(rows))
+    last = last or method.score(world.query(rows[0]))
+    return Scores(torch.cat(parts), last.recording_ids, None, last.panel, last.overlap)
+
+
+def shares_of_songs(world: World, scores: Scores, names: list[str]) -> Array:
+    """Return the positive influence of each artist over that of all, by song."""
+    influence = influence_of_sources(scores, world.groups("artist", names))
+    positive = np.maximum(influence, 0.0)
+    return positive / positive.sum(1, keepdims=True)
+
+
+def rank(one: Array, other: Array) -> float:
+    """Return Spearman's rank correlation; 0 if either is the same for all."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(spearmanr(one, other).statistic)
+
+
+def table(found: list[Features], names: list[str]) -> Array:
+    """Return features as `(n_songs, n_sources, n_features)`."""
+    return np.array([[song[name] for name in names] for song in found])
+
+
+def expected(features: Array, weights: Array) -> Array:
+    """Return the expected shares of songs, `(n_songs, n_sources)`."""
+    rows = []
+    for song in features:
+        named = {str(i): tuple(row) for i, row in enumerate(song)}
+        rows.append(list(expected_shares(named, weights).values()))
+    return np.array(rows)
+
+
+def measured(features: Array, shares: Array, weights: Array) -> dict[str, Any]:
+    """Return how well likeness tells the shares of songs it was not fitted on."""
+    guess = expected(features, weights)
+    uniform = 1 / shares.shape[1]
+    by_layer = {
+        name: mean_interval(
+            [rank(f[:, i], s) for f, s in zip(features, shares, strict=True)]
+        )
+        for i, name in enumerate(FEATURES)
+    }
+    return {
+        "rank_correlation": mean_interval(
+            [rank(g, s) for g, s in zip(guess, shares, strict=True)]
+        ),
+        "mean_error": mean_interval(list(np.abs(guess - shares).mean(1))),
+        "uniform_error": mean_interval(list(np.abs(uniform - shares).mean(1))),
+        "same_first": mean_interval(
+            [
+                float(g.argmax() == s.argmax())
+                for g, s in zip(guess, shares, strict=True)
+            ]
+        ),
+        "rank_correlation_of_each_layer_alone": by_layer,
+    }
+
+
+def against_retraining(
+    features: Array, rises: Array, influence: Array, weights: Array
+) -> dict[str, Any]:
+    """Return the rank correlation with measured rises, of likeness and the index."""
+    guess = expected(features, weights)
+    return {
+        "likeness": mean_interval(
+            [rank(g, r) for g, r in zip(guess, rises, strict=True)]
+        ),
+        "index": mean_interval(
+            [rank(i, r) for i, r in zip(influence, rises, strict=True)]
+        ),
+        "n_sources": rises.shape[1],
+    }
+
+
+def main() -> None:
+    """Fit or read the map, measure it, and write `results/without-model.json`."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("build/bench"))
+    parser.add_argument("--audio", type=Path, help="not used: truth is known of one")
+    parser.add_argument("--per-artist", type=int, default=8)
+    parser.add_argument("--fit", action="store_true", help="write the map anew")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    world, truth = World(chosen.folder, CORPUS), LeagueTruth.read(TRUTH / CORPUS)
+    fit_rows = truth.rows(GENERATED, "choosing").tolist()
+    rows = truth.rows(GENERATED, "reporting").tolist()
+    indexes = indexes_of(world, chosen.folder, chosen.per_artist)
+    ids = indexes.recording_ids
+    owners = {
+        "artist": {i: world.artist[i] for i in ids},
+        "collection": {i: world.collection[i] for i in ids},
+    }
+    artists = sorted(set(owners["artist"].values()))
+    collections = sorted(set(owners["collection"].values()))
+    found = {}
+    for number, row in enumerate([*fit_rows, *rows]):
+        found[row] = likeness(world, indexes, row, owners)
+        say("likeness", number + 1, len(fit_rows) + len(rows))
+    scores = scores_of(world, [*fit_rows, *rows], chosen.folder)
+    shares = shares_of_songs(world, scores, artists)
+    features = table([found[r]["artist"] for r in [*fit_rows, *rows]], artists)
+    n = len(fit_rows)
+    if chosen.fit:
+        weights = fit_weights(list(zip(features[:n], shares[:n], strict=True)))
+    else:
+        kept = json.loads(MAP_FILE.read_text())["weights"]
+        weights = np.array([kept[name] for name in FEATURES])
+    result: dict[str, Any] = {
+        "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
+        "n_sources": len(artists),
+        "n_recordings": len(ids),
+        "n_songs_fitted_on": n,
+        **measured(features[n:], shares[n:], weights),
+    }
+    if (sources := truth.sources("collection")) is not None:
+        places = [sources.names.index(c) for c in collections]
+        result["retraining"] = against_retraining(
+            table([found[r]["collection"] for r in rows], collections),
+            sources.mean[rows][:, places],
+            influence_of_sources(scores, world.groups("collection", collections))[n:],
+            weights,
+        )
+    write(result, is_fit=chosen.fit, as_json=chosen.json)
+
+
+def write(result: dict[str, Any], *, is_fit: bool, as_json: bool) -> None:
+    """Write the result, and the map that comes with the package if it is new."""
+    if is_fit:
+        MAP_FILE.write_text(json.dumps(result, indent=1) + "\n")
+    write_result("without-model", result)
+    if not as_json:
+        print("likeness is evidence, never influence", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
