@@ -196,59 +196,72 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--audio", type=Path, help="not used: truth is known of one")
-    parser.add_argument("--per-artist", type=int, default=8)
+    parser.add_argument("--per-artist", type=int, default=4)
     parser.add_argument("--fit", action="store_true", help="write the map anew")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     world, truth = World(chosen.folder, CORPUS), LeagueTruth.read(TRUTH / CORPUS)
-    fit_rows = truth.rows(GENERATED, "choosing").tolist()
-    rows = truth.rows(GENERATED, "reporting").tolist()
     indexes = indexes_of(world, chosen.folder, chosen.per_artist)
     ids = indexes.recording_ids
     owners = {
         "artist": {i: world.artist[i] for i in ids},
         "collection": {i: world.collection[i] for i in ids},
     }
+    halves = [
+        truth.rows(GENERATED, half).tolist() for half in ("choosing", "reporting")
+    ]
+    every, n = [*halves[0], *halves[1]], len(halves[0])
+    found = []
+    for number, row in enumerate(every):
+        found.append(likeness(world, indexes, row, owners))
+        say("likeness", number + 1, len(every))
+    scores = scores_of(world, every, chosen.folder)
     artists = sorted(set(owners["artist"].values()))
-    collections = sorted(set(owners["collection"].values()))
-    found = {}
-    for number, row in enumerate([*fit_rows, *rows]):
-        found[row] = likeness(world, indexes, row, owners)
-        say("likeness", number + 1, len(fit_rows) + len(rows))
-    scores = scores_of(world, [*fit_rows, *rows], chosen.folder)
     shares = shares_of_songs(world, scores, artists)
-    features = table([found[r]["artist"] for r in [*fit_rows, *rows]], artists)
-    n = len(fit_rows)
-    if chosen.fit:
-        weights = fit_weights(list(zip(features[:n], shares[:n], strict=True)))
-    else:
-        kept = json.loads(MAP_FILE.read_text())["weights"]
-        weights = np.array([kept[name] for name in FEATURES])
+    features = table([song["artist"] for song in found], artists)
+    weights = weights_of(features[:n], shares[:n], is_fit=chosen.fit)
     result: dict[str, Any] = {
         "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
         "n_sources": len(artists),
         "n_recordings": len(ids),
         "n_songs_fitted_on": n,
         **measured(features[n:], shares[n:], weights),
+        "retraining": retraining(world, truth, scores, found, weights),
     }
-    if (sources := truth.sources("collection")) is not None:
-        places = [sources.names.index(c) for c in collections]
-        result["retraining"] = against_retraining(
-            table([found[r]["collection"] for r in rows], collections),
-            sources.mean[rows][:, places],
-            influence_of_sources(scores, world.groups("collection", collections))[n:],
-            weights,
-        )
-    write(result, is_fit=chosen.fit, as_json=chosen.json)
-
-
-def write(result: dict[str, Any], *, is_fit: bool, as_json: bool) -> None:
-    """Write the result, and the map that comes with the package if it is new."""
-    if is_fit:
+    if chosen.fit:
         MAP_FILE.write_text(json.dumps(result, indent=1) + "\n")
     write_result("without-model", result)
-    if not as_json:
-        print("likeness is evidence, never influence", file=sys.stderr)
+
+
+def weights_of(features: Array, shares: Array, *, is_fit: bool) -> Array:
+    """Return weights fitted on songs, or those that come with the package."""
+    if is_fit:
+        return fit_weights(list(zip(features, shares, strict=True)))
+    kept = json.loads(MAP_FILE.read_text())["weights"]
+    return np.array([kept[name] for name in FEATURES])
+
+
+def retraining(
+    world: World,
+    truth: LeagueTruth,
+    scores: Scores,
+    found: list[dict[str, Features]],
+    weights: Array,
+) -> dict[str, Any] | None:
+    """Return the agreement with retraining on the songs that are reported."""
+    sources = truth.sources("collection")
+    if sources is None:
+        return None
+    n = len(truth.rows(GENERATED, "choosing"))
+    rows = truth.rows(GENERATED, "reporting")
+    names = list(sources.names)
+    influence = influence_of_sources(scores, world.groups("collection", names))
+    return against_retraining(
+        table([song["collection"] for song in found[n:]], names),
+        sources.mean[rows],
+        influence[n:],
+        weights,
+    )
 
 
 if __name__ == "__main__":

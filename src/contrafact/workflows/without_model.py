@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from contrafact.catalog import Workspace, write_json
-from contrafact.core.errors import AudioError, CatalogError, ConfigError
+from contrafact.core.errors import AudioError, CatalogError, ConfigError, MatchingError
 from contrafact.core.evidence import NOT_MEASURED, Collapse, Evidence, Layer
 from contrafact.core.matches import WorkMatch
 from contrafact.core.units import RecordingId
@@ -149,14 +149,34 @@ def attribute_without_model(
             f"No kind of source {by!r} without a model; there are {KINDS}."
         )
     indexes = open_indexes(workspace, progress)
-    names = read_names(workspace)
-    how = Listening()
     progress("comparing", 0, 1)
+    result = _compared(workspace, indexes, audio, by, progress)
+    if report is not None:
+        write_match_report(
+            workspace,
+            result.evidence,
+            report,
+            names=result.names,
+            indexes=indexes,
+            collapse=result.collapse,
+            command=command,
+        )
+    progress("comparing", 1, 1)
+    return result
+
+
+def _compared(
+    workspace: Workspace,
+    indexes: MatchIndexes,
+    audio: Path,
+    by: str,
+    progress: Progress,
+) -> WithoutModel:
+    names, how = read_names(workspace), Listening()
     found = listen(audio, indexes, how)
     if found.problem:
         raise AudioError(f"{audio} cannot be attributed: {found.problem}.")
     heard = hear(audio, how)
-    ranked = _ranked(indexes, heard)
     likeness = indexes.style.similarities(
         resampled(heard.samples, RATE, style.SAMPLE_RATE)
     )
@@ -164,29 +184,17 @@ def attribute_without_model(
         _diagnosed(workspace, indexes, found, likeness=likeness, progress=progress)
     )
     owners = _owners(names, indexes, by)
-    features = features_of(found, ranked, likeness, owners)
-    expected = _expected(features, names, by)
-    result = WithoutModel(
+    features = features_of(found, _ranked(indexes, heard), likeness, owners)
+    is_refused = _is_refused(collapse, "style")
+    return WithoutModel(
         evidence=_without_refused(found, collapse),
         names=names,
         n_recordings=len(indexes.recording_ids),
         collapse=collapse,
         by=by,
-        expected=() if _is_refused(collapse, "style") else expected,
+        expected=() if is_refused else _expected(features, names, by),
         studio=read_map(),
     )
-    if report is not None:
-        write_match_report(
-            workspace,
-            result.evidence,
-            report,
-            names=names,
-            indexes=indexes,
-            collapse=collapse,
-            command=command,
-        )
-    progress("comparing", 1, 1)
-    return result
 
 
 def features_of(
@@ -210,7 +218,10 @@ def _ranked(indexes: MatchIndexes, heard: Heard) -> tuple[WorkMatch, ...]:
     """Return every work that was scored, whether certain or not."""
     samples = resampled(heard.samples, RATE, versions.SAMPLE_RATE)
     n = max(1, len(indexes.recording_ids))
-    return indexes.versions.identify(samples, max_p=1.0, n_best=n)
+    try:
+        return indexes.versions.identify(samples, max_p=1.0, n_best=n)
+    except MatchingError:  # the network that hears notes is not installed
+        return ()
 
 
 def _owners(names: Names, indexes: MatchIndexes, by: str) -> dict[str, str]:
