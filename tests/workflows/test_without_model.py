@@ -48,7 +48,7 @@ def test_expected_shares_are_those_of_sources(asked: Path, corpus: Path) -> None
     """They sum to one over the sources of the kind that was asked for."""
     audio = sorted(corpus.glob("*.flac"))[0]
     found = attribute_without_model(Workspace.open(asked), audio, by="recording")
-    if not found.to_json()["refused"]:
+    if found.studio is not None and not found.to_json()["refused"]:
         assert len(found.expected) == 6
         assert sum(e.share for e in found.expected) == pytest.approx(1, abs=0.01)
 
@@ -68,7 +68,7 @@ def test_a_generic_list_is_refused(
     document = attribute_without_model(Workspace.open(asked), audio).to_json()
     assert "generic" in document["refused"]["style"]
     assert document["layers"]["style"] == []
-    assert document["studio_map"]["expected"] == []
+    assert (document["studio_map"] or {"expected": []})["expected"] == []
 
 
 def test_what_cannot_be_heard_or_asked_is_an_error(

@@ -61,7 +61,8 @@ def _print(found: WithoutModel) -> None:
         ("layer", "overlap", "rank-1 energy", "concentration", "own", "verdict"),
         (_collapse_row(c) for c in document["collapse"]),
     )
-    _print_map(document["studio_map"])
+    if document["studio_map"] is not None:
+        _print_map(document["studio_map"])
     print_lines("Likeness is evidence, never influence and never proof of copying.")
 
 

@@ -76,7 +76,7 @@ def _shown(records: Iterable[dict[str, Any]], *, as_json: bool) -> dict[str, int
     for record in records:
         counts["all"] += 1
         for name in ("recordings", "works", "problem"):
-            counts[name] += isinstance(record[name], list | str) and bool(record[name])
+            counts[name] += bool(record[name])
         if as_json:
             typer.echo(json.dumps(record))
         else:

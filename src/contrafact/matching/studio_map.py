@@ -71,8 +71,10 @@ class StudioMap:
 
 
 @cache
-def read_map() -> StudioMap:
-    """Return the map that comes with the package."""
+def read_map() -> StudioMap | None:
+    """Return the map that comes with the package; None if it has none."""
+    if not MAP_FILE.exists():
+        return None
     found: dict[str, Any] = json.loads(MAP_FILE.read_text(encoding="utf-8"))
     rank = found["rank_correlation"]
     return StudioMap(

@@ -6,7 +6,7 @@ it, so that it can be signed, compared and made again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,10 +63,11 @@ def read_names(workspace: Workspace) -> Names:
 def document(evidence: Evidence, names: Names) -> Json:
     """Return evidence as plain JSON, lists best first.
 
-    A layer that nobody looked at is the text "not measured"; an empty list
-    says that nothing was certain enough.
+    An empty list says that nothing was certain enough, unless `not_measured`
+    names the layer: then nobody looked.
     """
     e = evidence
+    layers = ("recordings", "works", "style", "origin", "tags", "credentials")
     return {
         "file": e.file,
         "digest": e.digest or None,
@@ -74,6 +75,7 @@ def document(evidence: Evidence, names: Names) -> Json:
         "listened_s": [e.start_s, e.end_s],
         "problem": e.problem or None,
         "notices": list(e.notices),
+        "not_measured": [name for name in layers if getattr(e, name) is None],
         "recordings": _listed(e.recordings, lambda m: _recording(m, e, names)),
         "works": _listed(e.works, lambda m: _work(m, names)),
         "style": _listed(e.style, lambda m: _style(m, names)),
@@ -83,8 +85,8 @@ def document(evidence: Evidence, names: Names) -> Json:
     }
 
 
-def _listed(found: Sequence[Any] | None, one: Any) -> list[Json] | str:
-    return NOT_MEASURED if found is None else [one(match) for match in found]
+def _listed(found: Sequence[Any] | None, one: Callable[[Any], Json]) -> list[Json]:
+    return [one(match) for match in found or ()]
 
 
 def _recording(match: RecordingMatch, evidence: Evidence, names: Names) -> Json:

@@ -41,7 +41,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _LONGEST_S = 3600.0
-_BATCH_S = 900.0
+_BATCH_S = 300.0
 Samples = NDArray[np.float32]
 
 RATE = max(fingerprint.SAMPLE_RATE, style.SAMPLE_RATE, versions.SAMPLE_RATE)
@@ -215,9 +215,11 @@ def _update(
 
 
 class _Update:
-    """Recordings on their way into the indexes, some minutes of audio at a time.
+    """Recordings on their way into the indexes.
 
-    A recording enters the index of style last: one that is there is in all.
+    Works are written at once, since hearing notes takes longest; fingerprints
+    some minutes of audio at a time, since that is much cheaper. A recording
+    enters the index of style last: one that is there is in all.
     """
 
     def __init__(self, workspace: Workspace, indexes: MatchIndexes) -> None:
@@ -230,7 +232,7 @@ class _Update:
         self._hears_notes = _hears_notes()
 
     def add(self, recording: Recording) -> None:
-        """Hold a recording; what is held is written when it is much."""
+        """Index a recording; fingerprints are held, and written when they are many."""
         try:
             audio = read_audio(
                 self._workspace.audio_path(recording),
@@ -241,6 +243,9 @@ class _Update:
             _log.warning("%s cannot be recognised: %s", recording.id, error)
             self.problems.append(Problem(source=recording.file, message=str(error)))
             return
+        if self._hears_notes and recording.id not in self._in_versions:
+            part = resampled(audio.samples[0], RATE, versions.SAMPLE_RATE)
+            self._indexes.versions.add(str(recording.id), work_of(recording), part)
         self._held.append((recording, audio.samples[0]))
         self._held_s += audio.duration_s
         if self._held_s >= _BATCH_S:
@@ -249,16 +254,11 @@ class _Update:
     def write(self) -> None:
         """Write all that is held."""
         held, self._held, self._held_s = self._held, [], 0.0
-        at = (fingerprint.SAMPLE_RATE, versions.SAMPLE_RATE, style.SAMPLE_RATE)
         self._indexes.fingerprints.add_many(
-            (str(r.id), resampled(samples, RATE, at[0]))
+            (str(r.id), resampled(samples, RATE, fingerprint.SAMPLE_RATE))
             for r, samples in held
             if r.id not in self._in_fingerprints
         )
-        for r, samples in held if self._hears_notes else ():
-            if r.id not in self._in_versions:
-                part = resampled(samples, RATE, at[1])
-                self._indexes.versions.add(str(r.id), work_of(r), part)
         for r, samples in held:
-            part = resampled(samples, RATE, at[2])
+            part = resampled(samples, RATE, style.SAMPLE_RATE)
             self._indexes.style.add(str(r.id), work_of(r), part)

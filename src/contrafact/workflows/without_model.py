@@ -18,7 +18,7 @@ import numpy as np
 
 from contrafact.catalog import Workspace, write_json
 from contrafact.core.errors import AudioError, CatalogError, ConfigError, MatchingError
-from contrafact.core.evidence import NOT_MEASURED, Collapse, Evidence, Layer
+from contrafact.core.evidence import Collapse, Evidence, Layer
 from contrafact.core.matches import WorkMatch
 from contrafact.core.units import RecordingId
 from contrafact.matching import style, versions
@@ -75,7 +75,7 @@ class WithoutModel:
         by: The kind of source of `expected`.
         expected: By the map of the studio model, best first; empty if nothing
             could be heard, or nothing stands out.
-        studio: The map, with its error.
+        studio: The map, with its error; None if the package comes without.
     """
 
     evidence: Evidence
@@ -84,24 +84,23 @@ class WithoutModel:
     collapse: tuple[Collapse, ...]
     by: str
     expected: tuple[ExpectedShare, ...]
-    studio: StudioMap
+    studio: StudioMap | None
 
     def to_json(self) -> Json:
         """Return it as JSON has it; layers apart, never added up."""
         plain = document(self.evidence, self.names)
-        whole: list[Json] | str = NOT_MEASURED
-        part: list[Json] | str = NOT_MEASURED
-        if (split := split_reuse(self.evidence)) is not None:
-            ids = [{m.recording_id for m in side} for side in split]
-            listed = plain["recordings"]
-            whole, part = (
-                [m for m in listed if m["recording_id"] in side] for side in ids
-            )
+        split = split_reuse(self.evidence) or ((), ())
+        ids = [{m.recording_id for m in side} for side in split]
+        whole, part = (
+            [m for m in plain["recordings"] if m["recording_id"] in side]
+            for side in ids
+        )
         return {
             "file": plain["file"],
             "digest": plain["digest"],
             "problem": plain["problem"],
             "notices": plain["notices"],
+            "not_measured": plain["not_measured"],
             "is_influence": False,
             "layers": {
                 "same_recording": whole,
@@ -111,7 +110,9 @@ class WithoutModel:
             },
             "refused": {c.layer: c.reason for c in self.collapse if c.is_generic},
             "collapse": [asdict(c) for c in self.collapse],
-            "studio_map": {
+            "studio_map": None
+            if self.studio is None
+            else {
                 "by": self.by,
                 "expected": [asdict(e) for e in self.expected],
                 **asdict(self.studio),
@@ -185,6 +186,7 @@ def _compared(
     )
     owners = _owners(names, indexes, by)
     features = features_of(found, _ranked(indexes, heard), likeness, owners)
+    studio = read_map()
     is_refused = _is_refused(collapse, "style")
     return WithoutModel(
         evidence=_without_refused(found, collapse),
@@ -192,8 +194,10 @@ def _compared(
         n_recordings=len(indexes.recording_ids),
         collapse=collapse,
         by=by,
-        expected=() if is_refused else _expected(features, names, by),
-        studio=read_map(),
+        expected=()
+        if studio is None or is_refused
+        else _expected(features, names, by, studio),
+        studio=studio,
     )
 
 
@@ -238,9 +242,9 @@ def _owners(names: Names, indexes: MatchIndexes, by: str) -> dict[str, str]:
 
 
 def _expected(
-    features: Mapping[str, Sequence[float]], names: Names, by: str
+    features: Mapping[str, Sequence[float]], names: Names, by: str, studio: StudioMap
 ) -> tuple[ExpectedShare, ...]:
-    shares = expected_shares(features, read_map().weights)
+    shares = expected_shares(features, studio.weights)
     title = {"work": names.work_title, "recording": names.title}.get(by, str)
     ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     return tuple(ExpectedShare(source=title(s), share=round(v, 4)) for s, v in ordered)
