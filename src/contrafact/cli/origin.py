@@ -33,12 +33,23 @@ def enroll(
         typer.Argument(metavar="NAME", show_default=False, help="What to call it."),
     ],
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="FILES", show_default=False, help="Recordings, or folders of them."
+            metavar="[FILES]...",
+            show_default=False,
+            help="Recordings, or folders of them; none with --model.",
         ),
-    ],
+    ] = None,
     *,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            show_default=False,
+            help="A model of the workspace: enrol it from songs it makes, and ask it.",
+        ),
+    ] = None,
     human: Annotated[
         bool, typer.Option("--human", help="People made them, not a generator.")
     ] = False,
@@ -60,12 +71,24 @@ def enroll(
     Next: contrafact origin identify FILE.
     """
     opened = open_workspace(workspace)
+    if bool(files) == bool(model) or (model and human):
+        raise typer.BadParameter("give either FILES or --model, and no model --human")
     from contrafact.workflows.origin import described, enroll_files
 
     with show_progress(as_json=as_json) as progress:
-        enrolled = enroll_files(
-            opened, name, files, is_human=human, source=source, progress=progress
-        )
+        if model:
+            from contrafact.workflows.origin_models import enroll_model
+
+            enrolled = enroll_model(opened, name, model, progress=progress)
+        else:
+            enrolled = enroll_files(
+                opened,
+                name,
+                files or [],
+                is_human=human,
+                source=source,
+                progress=progress,
+            )
     about = described(enrolled)
     if as_json:
         print_json(about)
@@ -151,6 +174,10 @@ def identify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", show_default=False, help="Any audio file.")
     ],
+    models: Annotated[
+        bool,
+        typer.Option("--models", help="Ask the models that are held, too: slower."),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -162,7 +189,7 @@ def identify(
     opened = open_workspace(workspace)
     from contrafact.workflows.origin import identify_origin
 
-    finding = identify_origin(opened, file)
+    finding = identify_origin(opened, file, ask_models=models)
     if as_json:
         print_json(finding)
     else:

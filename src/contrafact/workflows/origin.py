@@ -128,8 +128,15 @@ def _usual_spacing(enrolled: Enrolled) -> float:
     return round(max(pairs)[1], 3)
 
 
-def identify_origin(workspace: Workspace, path: Path) -> OriginFinding:
+def identify_origin(
+    workspace: Workspace, path: Path, *, ask_models: bool = False
+) -> OriginFinding:
     """Return who made a recording, by all evidence there is.
+
+    Args:
+        workspace: Whose registry, register and models.
+        path: Any audio file.
+        ask_models: Whether to ask the models that are held, which takes seconds.
 
     Raises:
         AudioError: If the file cannot be read, is silent, or under 4 s.
@@ -137,6 +144,10 @@ def identify_origin(workspace: Workspace, path: Path) -> OriginFinding:
         WorkspaceError: If the register of outputs is damaged.
     """
     others = [*_registered(workspace, path), *_credentials(path)]
+    if ask_models:
+        from contrafact.workflows.origin_models import model_evidence
+
+        others += model_evidence(workspace, path)
     return open_registry(workspace).identify(path, others=others)
 
 

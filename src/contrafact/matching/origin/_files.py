@@ -40,6 +40,7 @@ class Source:
         digest: SHA-256 of the file.
         name: Of the file, without folders.
         band_limit_hz: Above which there is next to nothing, up to 8 kHz.
+        path: Where it was, to be listened to again by models that are held.
     """
 
     digest: str
@@ -47,6 +48,7 @@ class Source:
     native_rate: int
     duration_s: Seconds
     band_limit_hz: float
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

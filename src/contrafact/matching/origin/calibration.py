@@ -21,7 +21,15 @@ from contrafact.matching.origin.nulls import Null
 from contrafact.matching.origin.residual import Values
 from contrafact.matching.origin.scaling import Fit, Template, transformed
 
-__all__ = ["MIN_HUMANS", "Calibration", "ClassNulls", "ClassScore", "Rows", "calibrate"]
+__all__ = [
+    "MIN_HUMANS",
+    "Calibration",
+    "ClassNulls",
+    "ClassScore",
+    "Rows",
+    "Usual",
+    "calibrate",
+]
 
 MIN_HUMANS = 20
 """Human recordings below which no rate of false alarms is stated."""
@@ -30,6 +38,10 @@ _SMOOTH = 100
 _SHRINK = 4.0
 """Differences below two standard errors are the music that is left in a mean."""
 _ALIKE = 0.35
+_MOVED_COUNTS = 0.9
+_LEAST_USUAL = 0.02
+_SURE = 6.0
+_LEAST_SURE = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,6 +92,14 @@ class _Background:
         return Template(values=values * np.maximum(kept, 0), variance=self.variance)
 
 
+class Usual(NamedTuple):
+    """How well a class's own recordings fit it, when it is made of the others."""
+
+    still: float
+    best: float
+    soft: float
+
+
 class ClassScore(NamedTuple):
     """How well a residual fits a class, against what human recordings reach.
 
@@ -90,6 +110,54 @@ class ClassScore(NamedTuple):
     still: float
     moved: float
     fit: Fit
+    usual: Usual
+    is_soft: bool
+
+    @property
+    def scale(self) -> float:
+        """The scale at which it fits best."""
+        return self.fit.soft_scale if self.is_soft else self.fit.scale
+
+    @property
+    def sure_still(self) -> float:
+        """How much of what its own recordings reach as they are is reached.
+
+        In [0, 1]; less if people's recordings reach it, too.
+        """
+        return self._typical_still * min(1.0, self.still / _SURE)
+
+    @property
+    def sure_moved(self) -> float:
+        """The same at the best scale."""
+        return self._typical_moved * min(1.0, self.moved / _SURE)
+
+    @property
+    def sure(self) -> float:
+        """The higher of both."""
+        return max(self.sure_still, self.sure_moved)
+
+    @property
+    def _typical_still(self) -> float:
+        return _part(self.fit.still, self.usual.still)
+
+    @property
+    def _typical_moved(self) -> float:
+        best = _part(self.fit.best, self.usual.best)
+        return _MOVED_COUNTS * max(best, _part(self.fit.soft, self.usual.soft))
+
+    @property
+    def rank_still(self) -> float:
+        """Surprise as it is, as far as it is typical of the class."""
+        return self.still * self._typical_still
+
+    @property
+    def rank(self) -> float:
+        """What classes are put in order by: surprise, as far as it is typical.
+
+        A fit at another scale has to earn its keep: at some scale, an even comb
+        is any other even comb.
+        """
+        return max(self.rank_still, self.moved * self._typical_moved)
 
     @property
     def surprise(self) -> float:
@@ -97,24 +165,42 @@ class ClassScore(NamedTuple):
         return max(0.0, max(self.still, self.moved) - math.log(2))
 
 
+def _part(reached: float, usual: float) -> float:
+    return min(1.0, max(0.0, reached / max(usual, _LEAST_USUAL)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassNulls:
-    """What human recordings reach against one class."""
+    """What human recordings reach against one class, and what its own do."""
 
     still: Null
     best: Null
+    soft: Null
+    usual: Usual
 
     @classmethod
-    def of(cls, fits: Sequence[Fit]) -> ClassNulls:
-        """Fit to the fits of human recordings."""
+    def of(cls, fits: Sequence[Fit], own: Sequence[Fit]) -> ClassNulls:
+        """Fit to the fits of human recordings, and of the class's own."""
         return cls(
-            still=Null.of([f.still for f in fits]), best=Null.of([f.best for f in fits])
+            still=Null.of([f.still for f in fits]),
+            best=Null.of([f.best for f in fits]),
+            soft=Null.of([f.soft for f in fits]),
+            usual=Usual(
+                still=float(np.median([f.still for f in own])),
+                best=float(np.median([f.best for f in own])),
+                soft=float(np.median([f.soft for f in own])),
+            ),
         )
 
     def score(self, fit: Fit) -> ClassScore:
         """Return what a fit is worth."""
+        best, soft = self.best.surprise(fit.best), self.soft.surprise(fit.soft)
         return ClassScore(
-            self.still.surprise(fit.still), self.best.surprise(fit.best), fit
+            still=self.still.surprise(fit.still),
+            moved=max(0.0, max(best, soft) - math.log(2)),
+            fit=fit,
+            usual=self.usual,
+            is_soft=soft > best,
         )
 
 
@@ -126,9 +212,8 @@ class Calibration:
         templates: By class, generators alone.
         nulls: Of each class.
         top: Null of the best class's surprise, over human recordings.
-        unseen_still: Null of the best class's `still` over generators that are
-            left out, and `unseen_moved` of its `moved`; None if there are fewer
-            than three generators.
+        unseen_still: How sure any class is, of recordings whose own generator is
+            left out, as they are; `unseen_moved` at the best scale.
         alike: Pairs of classes that cannot be told apart.
         human_tops: The best class's surprise over human recordings, rising.
         known_tops: The own class's, over generated ones, sources left out.
@@ -140,8 +225,8 @@ class Calibration:
     templates: Mapping[str, Template]
     nulls: Mapping[str, ClassNulls]
     top: Null
-    unseen_still: Null | None
-    unseen_moved: Null | None
+    unseen_still: tuple[float, ...]
+    unseen_moved: tuple[float, ...]
     alike: frozenset[frozenset[str]]
     human_tops: tuple[float, ...]
     known_tops: tuple[float, ...]
@@ -156,6 +241,18 @@ class Calibration:
             name: self.nulls[name].score(template.fit(ready))
             for name, template in self.templates.items()
         }
+
+    def limit(self, wrong_names: float, *, is_still: bool) -> float:
+        """Return how sure of a class a recording must be to be given its name.
+
+        Args:
+            wrong_names: Part of recordings by other generators that may be as sure.
+            is_still: Whether it fits as it is.
+        """
+        if len(self.templates) < 3:
+            return _LEAST_SURE
+        unseen = self.unseen_still if is_still else self.unseen_moved
+        return max(_LEAST_SURE, float(np.quantile(unseen, 1 - wrong_names / 2)))
 
     def human_probability(self, surprise: float) -> float:
         """Return how likely people made what no class fits better than this.
@@ -185,22 +282,22 @@ def calibrate(
     """
     background = _background(humans)
     fits = _human_fits(generators, humans)
-    nulls = {name: ClassNulls.of(row) for name, row in fits.items()}
+    own = {name: _own(rows, background) for name, rows in generators.items()}
+    nulls = {name: ClassNulls.of(row, own[name]) for name, row in fits.items()}
     templates = {n: background.template(*rows.mean()) for n, rows in generators.items()}
     tops = [
         max(nulls[n].score(fits[n][i]).surprise for n in generators)
         for i in range(len(humans.values))
     ]
-    known = {n: _own(rows, background, nulls[n]) for n, rows in generators.items()}
+    known = {n: [nulls[n].score(fit) for fit in row] for n, row in own.items()}
     rivals = {n: _rivals(n, rows, templates, nulls) for n, rows in generators.items()}
     unseen = [scores for row in rivals.values() for scores in row if scores]
-    is_enough = len(generators) > 2
     return Calibration(
         templates=templates,
         nulls=nulls,
         top=Null.of(tops),
-        unseen_still=_tail([[s.still for s in r.values()] for r in unseen], is_enough),
-        unseen_moved=_tail([[s.moved for s in r.values()] for r in unseen], is_enough),
+        unseen_still=tuple(max(s.sure_still for s in r.values()) for r in unseen),
+        unseen_moved=tuple(max(s.sure_moved for s in r.values()) for r in unseen),
         alike=_alike(known, rivals),
         human_tops=tuple(sorted(tops)),
         known_tops=tuple(sorted(s.surprise for row in known.values() for s in row)),
@@ -208,10 +305,6 @@ def calibrate(
         comb=Null.of(comb_scores),
         n_humans=len(np.unique(humans.sources)),
     )
-
-
-def _tail(scores: Sequence[Sequence[float]], is_enough: bool) -> Null | None:
-    return Null.of([max(row) for row in scores]) if is_enough else None
 
 
 def _background(humans: Rows) -> _Background:
@@ -222,7 +315,7 @@ def _background(humans: Rows) -> _Background:
 
 def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[Fit]]:
     """Return the fits of human rows to classes, each left out of the background."""
-    nothing = Fit(still=0.0, best=0.0, scale=1.0)
+    nothing = Fit(still=0.0, best=0.0, scale=1.0, soft=0.0, soft_scale=1.0)
     fits = {name: [nothing] * len(humans.values) for name in generators}
     means = {name: rows.mean() for name, rows in generators.items()}
     folds = humans.sources % _FOLDS
@@ -237,14 +330,14 @@ def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[
     return fits
 
 
-def _own(rows: Rows, background: _Background, nulls: ClassNulls) -> list[ClassScore]:
+def _own(rows: Rows, background: _Background) -> list[Fit]:
     """Return how well rows fit their class made of the other sources."""
-    found: dict[int, ClassScore] = {}
+    found: dict[int, Fit] = {}
     for source in np.unique(rows.sources):
         mine = np.flatnonzero(rows.sources == source)
         template = background.template(*rows.mean(but=source))
         fits = template.fits(transformed(rows.values[mine]))
-        found |= {int(i): nulls.score(f) for i, f in zip(mine, fits, strict=True)}
+        found |= {int(i): fit for i, fit in zip(mine, fits, strict=True)}
     return [found[i] for i in range(len(rows.values))]
 
 

@@ -23,7 +23,7 @@ from contrafact.matching.origin.residual import BIN_HZ, HIGH_HZ, Values
 
 __all__ = ["Comb", "find_comb", "implied_strides"]
 
-_LEAST_HZ, _MOST_HZ = 24.0, 350.0
+_LEAST_HZ, _MOST_HZ = 14.0, 350.0
 _LOW_HZ = 2_000.0
 """Below, the partials of notes are too many and too strong."""
 _FINE = 1.5e-4

@@ -75,7 +75,7 @@ def _alike(calibration: Calibration, nearest: str) -> list[str]:
 
 
 def _nearest(first: tuple[str, ClassScore], name: str | None) -> str:
-    scale = first[1].fit.scale
+    scale = first[1].scale
     moved = "" if abs(scale - 1) < _MOVED else f", its frequencies times {scale:.4f}"
     if name:
         return f"Its residual is that of {first[0]}{moved}."

@@ -53,12 +53,14 @@ class Heard:
     Attributes:
         digest: SHA-256 of the file; "" for sound in memory.
         name: Of the file, without folders.
+        path: Absolute; "" for sound in memory.
         rows: One a channel.
         band_limit_hz: Above which there is next to nothing, up to 8 kHz.
     """
 
     digest: str
     name: str
+    path: str
     native_rate: int
     duration_s: Seconds
     rows: tuple[Row, ...]
@@ -77,7 +79,7 @@ def hear(path: str | Path, *, in_pieces: bool = False) -> Heard:
     """
     path = Path(path)
     prepared = prepare(path)
-    return _heard(prepared, digest_of(path.read_bytes()), path.name, in_pieces)
+    return _heard(prepared, path, in_pieces)
 
 
 def hear_samples(
@@ -88,10 +90,10 @@ def hear_samples(
     Raises:
         AudioError: If it is silent, or shorter than 4 s.
     """
-    return _heard(prepare_samples(samples, name=name), "", name, in_pieces)
+    return _heard(prepare_samples(samples, name=name), None, in_pieces)
 
 
-def _heard(prepared: Prepared, digest: str, name: str, in_pieces: bool) -> Heard:
+def _heard(prepared: Prepared, path: Path | None, in_pieces: bool) -> Heard:
     rows, spectrum = [], None
     for channel in prepared.channels:
         for piece in _pieces(channel.samples) if in_pieces else [channel.samples]:
@@ -103,8 +105,9 @@ def _heard(prepared: Prepared, digest: str, name: str, in_pieces: bool) -> Heard
                 )
             )
     return Heard(
-        digest=digest,
-        name=name,
+        digest=digest_of(path.read_bytes()) if path else "",
+        name=path.name if path else "",
+        path=str(path.absolute()) if path else "",
         native_rate=prepared.native_rate,
         duration_s=prepared.duration_s,
         rows=tuple(rows),

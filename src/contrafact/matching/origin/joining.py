@@ -78,7 +78,7 @@ def decide(
     p_value = min(1.0, min(p_values) * len(p_values))
     evidence = (*best.evidence, *others)
     verdict, probability = _verdict(p_value, best.surprise, calibration, rules)
-    name = best.named if verdict == "ai" else None
+    name = best.named or _named_by(measured, rules) if verdict == "ai" else None
     rate = rules.false_alarms if verdict == "ai" else p_value
     declared = [e for e in others if e.kind in _DECLARED and e.p_value is None]
     if declared:
@@ -110,6 +110,14 @@ def decide(
     )
 
 
+def _named_by(measured: Sequence[OriginEvidence], rules: Rules) -> str | None:
+    """Return the model that stands out by what it knows, if one does."""
+    limit = rules.false_alarms / max(1, len(measured))
+    sure = [e for e in measured if (e.p_value or 0.0) <= limit and e.generator]
+    names = {e.generator for e in sure}
+    return names.pop() if len(names) == 1 else None
+
+
 def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
     measurements = {
         "comb_spacing_hz": round(row.comb.spacing_hz, 3),
@@ -128,7 +136,7 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
             kind="residual",
             score=round(top.fit.best, 4),
             p_value=p_residual,
-            detail=f"nearest {name}, its frequencies times {top.fit.scale:.4f}",
+            detail=f"nearest {name}, its frequencies times {top.scale:.4f}",
         ),
         OriginEvidence(
             kind="comb",
@@ -146,7 +154,7 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
         named=name if ranking.is_named else None,
         measurements={
             **measurements,
-            "scale": round(top.fit.scale, 5),
+            "scale": round(top.scale, 5),
             "surprise": round(surprise, 3),
         },
     )
@@ -170,35 +178,33 @@ def rank(
 ) -> Ranking:
     """Return the classes in order, and whether the first may be named.
 
-    It must fit better than generators that are not enrolled do, well better than
-    the second, and be told apart from the others. Whether a class fits as it is
+    It must fit as sounds of that class do and those of others do not, be well
+    above the second, and be told apart from it. Whether a class fits as it is
     gets asked first: at some scale, an even comb is any other even comb.
     """
-    still = _ranked(scores, calibration, rules, is_still=True)
-    return still if still.is_named else _ranked(scores, calibration, rules)
-
-
-def _ranked(
-    scores: Mapping[str, ClassScore],
-    calibration: Calibration,
-    rules: Rules,
-    *,
-    is_still: bool = False,
-) -> Ranking:
-    def reached(score: ClassScore) -> float:
-        return score.still if is_still else score.moved
-
-    ranked = sorted(scores.items(), key=lambda item: -reached(item[1]))
-    top = reached(ranked[0][1])
-    second = reached(ranked[1][1]) if len(ranked) > 1 else 0.0
-    null = calibration.unseen_still if is_still else calibration.unseen_moved
-    p_value = math.exp(-top) if null is None else null.p_value(top)
+    still = sorted(scores.items(), key=lambda item: -item[1].rank_still)
+    limit = calibration.limit(rules.wrong_names, is_still=True)
+    ahead = _ahead([score.rank_still for _, score in still])
+    if still[0][1].sure_still > limit and ahead >= rules.margin:
+        is_named = not _has_twin(still[0][0], calibration)
+        return Ranking(scores=still, is_named=is_named)
+    moved = sorted(scores.items(), key=lambda item: -item[1].rank)
+    limit = calibration.limit(rules.wrong_names, is_still=False)
+    ahead = _ahead([score.rank for _, score in moved])
     return Ranking(
-        scores=ranked,
-        is_named=p_value <= rules.wrong_names / 2
-        and top - second >= rules.margin
-        and not any(ranked[0][0] in pair for pair in calibration.alike),
+        scores=moved,
+        is_named=moved[0][1].sure_moved > limit
+        and ahead >= rules.margin
+        and not _has_twin(moved[0][0], calibration),
     )
+
+
+def _ahead(ranks: Sequence[float]) -> float:
+    return ranks[0] - (ranks[1] if len(ranks) > 1 else 0.0)
+
+
+def _has_twin(name: str, calibration: Calibration) -> bool:
+    return any(name in pair for pair in calibration.alike)
 
 
 def _verdict(

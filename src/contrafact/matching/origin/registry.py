@@ -246,6 +246,7 @@ def _joined(before: Enrolled | None, heard: Sequence[Heard], new: Enrolled) -> E
                 native_rate=h.native_rate,
                 duration_s=h.duration_s,
                 band_limit_hz=h.band_limit_hz,
+                path=h.path,
             )
             for h in heard
         ],

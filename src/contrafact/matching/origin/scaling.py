@@ -17,10 +17,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
+from scipy.ndimage import gaussian_filter1d
 
 from contrafact.matching.origin.residual import AXIS, STEP, Values
 
-__all__ = ["MAX_SCALE", "Fit", "Template", "transformed"]
+__all__ = ["MAX_SCALE", "Fit", "Ready", "Template", "transformed"]
 
 MAX_SCALE = 4 / 3
 """Five semitones; three quarters is the least."""
@@ -30,6 +31,9 @@ _REACH = int(np.log(MAX_SCALE) / STEP)
 _LAGS = np.arange(-_REACH, _REACH + 1)
 _STILL = 2
 """Lags this near to none count as none."""
+_BLUR = 6.0
+"""Places that lines are softened by where the scale is searched: what changes
+pitch without speed blurs them."""
 
 Transform = NDArray[np.complex128]
 
@@ -42,20 +46,38 @@ class Fit:
         still: Weighed correlation in [-1, 1] at the scale of the template.
         best: The same at the best scale.
         scale: That scale: 1.06 if the sound is a semitone higher, or faster.
+        soft: The same at the best scale, of both softened.
+        soft_scale: The scale that is best then.
     """
 
     still: float
     best: float
     scale: float
+    soft: float
+    soft_scale: float
 
 
-def transformed(residuals: Values) -> tuple[Transform, Transform]:
-    """Return the transforms of residuals and of their squares, for `Template`.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ready:
+    """Transforms of residuals, to be compared with many templates.
 
-    Args:
-        residuals: `(..., len(AXIS))`.
+    Attributes:
+        sharp: Of the residuals, `(..., n)`, and of their squares.
+        soft: The same of the residuals softened.
     """
-    return _forward(residuals), _forward(np.square(residuals))
+
+    sharp: tuple[Transform, Transform]
+    soft: tuple[Transform, Transform]
+
+
+def transformed(residuals: Values) -> Ready:
+    """Return residuals, `(..., len(AXIS))`, ready for `Template`."""
+    soft = gaussian_filter1d(residuals, _BLUR, axis=-1)
+    return Ready(sharp=_both(residuals), soft=_both(soft))
+
+
+def _both(values: Values) -> tuple[Transform, Transform]:
+    return _forward(values), _forward(np.square(values))
 
 
 def _forward(values: Values) -> Transform:
@@ -75,40 +97,55 @@ class Template:
     variance: Values
 
     @cached_property
-    def _transforms(self) -> tuple[Transform, Transform, Values]:
-        energy = np.conj(_forward(np.square(self.values) / self.variance))
+    def _sharp(self) -> _Filter:
+        return _Filter.of(self.values, self.variance)
+
+    @cached_property
+    def _soft(self) -> _Filter:
+        return _Filter.of(gaussian_filter1d(self.values, _BLUR), self.variance)
+
+    def fit(self, ready: Ready) -> Fit:
+        """Return how well one residual fits."""
+        return _fit(self._sharp.run(ready.sharp), self._soft.run(ready.soft))
+
+    def fits(self, ready: Ready) -> list[Fit]:
+        """Return how well each of many residuals fits."""
+        sharp, soft = self._sharp.run(ready.sharp), self._soft.run(ready.soft)
+        return [_fit(a, b) for a, b in zip(sharp, soft, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Filter:
+    """The transforms that correlate with one template at every scale."""
+
+    weighed: Transform
+    precision: Transform
+    overlap: Values
+
+    @classmethod
+    def of(cls, values: Values, variance: Values) -> _Filter:
+        energy = np.conj(_forward(np.square(values) / variance))
         overlap = irfft(_forward(np.ones(_N)) * energy, _SIZE)[_LAGS]
-        return (
-            np.conj(_forward(self.values / self.variance)),
-            np.conj(_forward(1 / self.variance)),
-            np.asarray(np.maximum(overlap, 1e-9)),
+        return cls(
+            weighed=np.conj(_forward(values / variance)),
+            precision=np.conj(_forward(1 / variance)),
+            overlap=np.asarray(np.maximum(overlap, 1e-9)),
         )
 
-    def correlations(self, transforms: tuple[Transform, Transform]) -> Values:
-        """Return the correlation at every scale, `(..., n_scales)`.
-
-        Args:
-            transforms: Of the residuals, from `transformed`.
-        """
-        weighed, precision, overlap = self._transforms
-        product = irfft(transforms[0] * weighed, _SIZE)[..., _LAGS]
-        energy = irfft(transforms[1] * precision, _SIZE)[..., _LAGS]
-        return np.asarray(product / np.sqrt(np.maximum(energy, 1e-9) * overlap))
-
-    def fit(self, transforms: tuple[Transform, Transform]) -> Fit:
-        """Return how well one residual fits."""
-        return _fit(self.correlations(transforms))
-
-    def fits(self, transforms: tuple[Transform, Transform]) -> list[Fit]:
-        """Return how well each of many residuals fits."""
-        return [_fit(row) for row in self.correlations(transforms)]
+    def run(self, transforms: tuple[Transform, Transform]) -> Values:
+        """Return the normalised correlation at every scale, `(..., n_scales)`."""
+        product = irfft(transforms[0] * self.weighed, _SIZE)[..., _LAGS]
+        energy = irfft(transforms[1] * self.precision, _SIZE)[..., _LAGS]
+        return np.asarray(product / np.sqrt(np.maximum(energy, 1e-9) * self.overlap))
 
 
-def _fit(correlations: Values) -> Fit:
-    near = correlations[_REACH - _STILL : _REACH + _STILL + 1]
-    place = int(correlations.argmax())
+def _fit(sharp: Values, soft: Values) -> Fit:
+    near = sharp[_REACH - _STILL : _REACH + _STILL + 1]
+    best, softest = int(sharp.argmax()), int(soft.argmax())
     return Fit(
         still=float(near.max()),
-        best=float(correlations[place]),
-        scale=float(np.exp(STEP * _LAGS[place])),
+        best=float(sharp[best]),
+        scale=float(np.exp(STEP * _LAGS[best])),
+        soft=float(soft[softest]),
+        soft_scale=float(np.exp(STEP * _LAGS[softest])),
     )

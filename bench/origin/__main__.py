@@ -1,0 +1,68 @@
+"""Measure which generator is named, what breaks it, and how often people are accused.
+
+    python bench/origin --audio DIR      # or: contrafact bench origin --audio DIR
+
+Small decoders are trained here on rendered music; recordings that none of them saw
+go through each. Recordings by people are the same ones, and all others of the
+folder. The folder's own generated clips go through the same delivery. Everything
+that takes long is kept in `--folder`, so a run that was stopped goes on. Writes
+`bench/results/origin.json` and the pictures of `docs/images`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import torch  # noqa: E402
+from clips import measure_clips  # noqa: E402
+from closed import measure_closed, measure_open, measure_people  # noqa: E402
+from followed import measure_songs, measure_speed  # noqa: E402
+from pictures import draw  # noqa: E402
+from resisting import measure_attacks, measure_transformations  # noqa: E402
+from setting import Setting  # noqa: E402
+
+from common import say, write_result  # noqa: E402
+
+
+def main(audio: Path | None, out: str, *, folder: Path = Path("build/origin")) -> Any:
+    """Measure everything; return the document that is written to the results.
+
+    Args:
+        audio: A folder with recordings, generated clips and a `MANIFEST.csv`.
+        out: Name of the file in `bench/results`, without its suffix.
+        folder: Where weights, sounds and features are kept.
+    """
+    torch.set_num_threads(1)
+    setting = Setting.made(folder, audio)
+    document: dict[str, Any] = {"setting": setting.described()}
+    stages = {
+        "closed": measure_closed,
+        "open": measure_open,
+        "people": measure_people,
+        "transformations": measure_transformations,
+        "attacks": measure_attacks,
+        "songs": measure_songs,
+        "speed": measure_speed,
+        **({"clips": measure_clips} if audio else {}),
+    }
+    for i, (name, measure) in enumerate(stages.items()):
+        document[name] = measure(setting)
+        say(name, i + 1, len(stages))
+    write_result(out, document)
+    draw(document, setting, Path("docs/images"))
+    return document
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path("build/origin"))
+    parser.add_argument("--json", action="store_true", help="what it does anyway")
+    chosen = parser.parse_args()
+    main(chosen.audio, "origin", folder=chosen.folder)

@@ -1,0 +1,156 @@
+"""The recordings, the generators and the people of the bench, made or read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from decoders import trained
+from material import (
+    STUDIO,
+    Features,
+    Source,
+    decoded,
+    delivered,
+    features,
+    kept_sounds,
+    sources,
+    training_music,
+)
+from measuring import Asked
+from numpy.typing import NDArray
+
+from common import say
+
+__all__ = ["DECODERS", "Setting"]
+
+DECODERS = (
+    "transposed-16k-256",
+    "transposed-24k-320",
+    "transposed-22k-256-bare",
+    "transposed-16k-400",
+    "linear-16k-200",
+    "shuffle-24k-240",
+    "istft-24k-300",
+    "istft-16k-256",
+)
+N_RECORDED, N_RENDERED, N_PEOPLE_RENDERED = 16, 8, 24
+N_CHANGED, N_TESTED = 5, 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Setting:
+    """What everything is measured on.
+
+    Attributes:
+        classes: Clean features of each generator, with the number of each source.
+        people: The same of recordings by people; all sources of classes are in it
+            under the same numbers, or in none.
+        groups: Collection of each recording by people.
+        is_dev: Whether settings may have been chosen on a source, by number.
+    """
+
+    folder: Path
+    audio: Path | None
+    chosen: list[Source]
+    classes: dict[str, Asked]
+    people: Asked
+    groups: list[str]
+    is_dev: dict[int, bool]
+
+    @classmethod
+    def made(cls, folder: Path, audio: Path | None) -> Setting:
+        """Make it, or use what is kept in a folder."""
+        every = sources(folder, audio)
+        recorded = [s for s in every if s.group != "rendered scores"]
+        rendered = [s for s in every if s.group == "rendered scores"]
+        n_people = N_PEOPLE_RENDERED if recorded else len(rendered)
+        people = recorded + rendered[:n_people]
+        chosen = recorded[::6][:N_RECORDED] + rendered[::6][:N_RENDERED]
+        numbers = {s.name: i for i, s in enumerate(people)}
+        places = np.array([numbers.setdefault(s.name, len(numbers)) for s in chosen])
+        _train(folder)
+        heard = features(
+            folder / "features" / "people",
+            "all",
+            lambda: (delivered(s.samples) for s in people),
+        )
+        return cls(
+            folder=folder,
+            audio=audio,
+            chosen=chosen,
+            classes={
+                n: (_clean(n, folder, chosen), places) for n in (*DECODERS, STUDIO)
+            },
+            people=(heard, np.arange(len(people))),
+            groups=[s.group for s in people],
+            is_dev={numbers[s.name]: s.is_dev for s in [*people, *chosen]},
+        )
+
+    def is_test(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which sources no setting was chosen on."""
+        return np.array([not self.is_dev[int(n)] for n in numbers])
+
+    def changed(self) -> list[int]:
+        """Return which of the chosen sources the ranking was settled on, changed."""
+        test = [i for i, s in enumerate(self.chosen) if not s.is_dev]
+        return test[:: max(1, len(test) // N_CHANGED)][:N_CHANGED]
+
+    def tested(self) -> list[int]:
+        """Return which of the others are changed for the numbers that count."""
+        first = self.changed()
+        return [
+            i for i, s in enumerate(self.chosen) if not s.is_dev and i not in first
+        ][::2][:N_TESTED]
+
+    def sounds(self, name: str) -> list[NDArray[np.float32]]:
+        """Return what a generator, or `none`, made of the chosen sources."""
+        return _sounds(name, self.folder, self.chosen)
+
+    def described(self) -> dict[str, Any]:
+        """Return the numbers of everything."""
+        steps = {
+            n: json.loads((self.folder / "decoders" / f"{n}.json").read_text())
+            for n in DECODERS
+        }
+        return {
+            "decoders": {
+                n: {
+                    "rate": a["rate"], "strides": a["strides"], "up": a["up"],
+                    "kernel": a["kernel"], "n_steps": a["n_steps"],
+                    "final_loss": round(float(np.mean(a["loss"][-10:])), 3),
+                }
+                for n, a in steps.items()
+            },
+            "n_sources": len(self.chosen),
+            "n_sources_test": sum(not s.is_dev for s in self.chosen),
+            "n_people": len(self.groups),
+            "seconds_each": 20,
+        }  # fmt: skip
+
+
+def _train(folder: Path) -> None:
+    missing = [
+        n for n in DECODERS if not (folder / "decoders" / f"{n}.safetensors").exists()
+    ]
+    music = training_music(folder) if missing else []
+    for i, name in enumerate(missing):
+        trained(name, music, 16_000, folder=folder / "decoders")
+        say("train decoders", i + 1, len(missing))
+
+
+def _sounds(name: str, folder: Path, chosen: list[Source]) -> list[NDArray[np.float32]]:
+    through = decoded(name, folder)
+    return kept_sounds(
+        folder / "sounds" / name,
+        lambda: (delivered(through(s.samples)) for s in chosen),
+    )
+
+
+def _clean(name: str, folder: Path, chosen: list[Source]) -> Features:
+    return features(
+        folder / "features" / name, "clean", lambda: _sounds(name, folder, chosen)
+    )
