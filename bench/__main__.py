@@ -20,6 +20,7 @@ SCRIPTS = (
     ("allocation.py",),
     ("marking.py",),
     ("watermarks", "--docs"),
+    ("origin",),
     ("attribution.py", "--corpus", "scores"),
     ("attribution.py", "--corpus", "planted"),
     ("verification.py", "--corpus", "scores"),

@@ -47,6 +47,11 @@ BENCHMARKS: dict[str, Benchmark] = {
         summary="Measure how surely recordings and works are recognised.",
         options=("--audio DIR: recordings of your own to measure on, too.",),
     ),
+    "origin": Benchmark(
+        script="origin",
+        summary="Measure which generator is named, what breaks it, who is accused.",
+        options=("--audio DIR: recordings and generated clips with a MANIFEST.csv.",),
+    ),
     "watermarks": Benchmark(
         script="watermarks",
         summary="Measure what watermarks survive, and how often one is seen in vain.",

@@ -8,6 +8,7 @@ since the package that listens knows neither.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,21 @@ _STATES = {"valid": "signed by somebody trusted", "untrusted": "signed by anybod
 def open_registry(workspace: Workspace) -> OriginRegistry:
     """Return the registry of generators of a workspace.
 
+    The same one again while its files do not change, so that its calibration is
+    worked out once a process.
+
     Raises:
         MatchIndexError: If a file of it is damaged.
     """
-    return OriginRegistry.open(workspace.root / "origin")
+    folder = workspace.root / "origin"
+    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    return _kept(folder, tuple((p.name, p.stat().st_mtime_ns) for p in files))
+
+
+@lru_cache(maxsize=2)
+def _kept(folder: Path, state: tuple[tuple[str, int], ...]) -> OriginRegistry:
+    """Return the registry as its files are now; calibrating it takes seconds."""
+    return OriginRegistry.open(folder)
 
 
 def enroll_files(
