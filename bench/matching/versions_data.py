@@ -8,13 +8,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from versions_aspects import Variation, vary
 from versions_music import FAMILIES, Piece, arrange, read_midi, render, works_of
 
+from contrafact.core.matches import ASPECTS, Aspect
 from contrafact.matching.versions.notes import Notes
 from contrafact.matching.versions.transcription import SAMPLE_RATE, transcribe
 
@@ -95,13 +98,26 @@ class Music:
 
         return self.item(name, piece.title, make)
 
-    def excerpt(self, item: Item) -> Item:
-        """Return `EXCERPT_S` from the middle of a recording, heard on its own."""
-        first = int((RENDERING_S - EXCERPT_S) / 2 * SAMPLE_RATE)
-        last = first + int(EXCERPT_S * SAMPLE_RATE)
-        return self.item(
-            f"x {item.name}", item.work, lambda: item.samples()[first:last]
-        )
+    def variations(self, pieces: list[Piece]) -> list[tuple[Item, Aspect, Variation]]:
+        """Return music that keeps one aspect of each piece, played and heard."""
+        found = []
+        for piece, aspect in product(pieces, ASPECTS):
+            seed = zlib.crc32(f"{aspect} {piece.title}".encode())
+            rng = np.random.default_rng(seed)
+            varied = vary(piece, aspect, rng, duration_s=RENDERING_S)
+            if varied is None:
+                continue
+
+            def make(
+                varied: Variation = varied,
+                rng: np.random.Generator = rng,
+                family: int = seed % len(FAMILIES),
+            ) -> NDArray[np.float32]:
+                return render(varied.piece, rng, duration_s=RENDERING_S, family=family)
+
+            item = self.item(f"{aspect} {piece.title}", piece.title, make)
+            found.append((item, aspect, varied))
+        return found
 
     def pairs(self) -> list[tuple[Item, Item]]:
         """Return performance and sequenced score of each piano work, in two sounds."""

@@ -1,7 +1,7 @@
 """Compares a segment with all segments of an index, by every layer.
 
-The word index of each layer proposes; what any of them puts forward is aligned
-by all, so that each layer has its say on the same segments.
+The word index of each layer proposes, and what any of them puts forward is
+aligned, so that a segment that is alike in one aspect alone is not lost.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from contrafact.matching.versions.voting import WordIndex
 
 __all__ = ["Comparison", "SegmentTable"]
 
-# The words of each layer put segments forward; of these the texture, which tells
-# most, is aligned with all, and then every layer with the best.
-_POOL = 64
-_N_BY_LAYER, _N_BY_ALL = (16, 16, 16, 32), 16
-_TEXTURE = 3
+# The words of each layer put segments forward; melody, harmony and texture are
+# aligned with all of them, rhythm, which costs most, with the best of each.
+_POOL = 48
+_RHYTHM, _CHEAP = 2, (0, 1, 3)
+_N_CLOSELY = 16
 _VOTES_COUNT = 0.02  # beside the likeness of profiles, when a key is guessed
 _BLOCK = 8  # pairs aligned at once, which keeps them in the cache
 
@@ -35,7 +35,7 @@ class Comparison:
     Attributes:
         segments: Numbers of the segments looked at, `(candidate,)`.
         scores: Of the alignment by each layer, `(candidate, layer)`; NaN where
-            one of the two has no such strand.
+            one of the two has no such strand, or it was not aligned.
         shifts: The shift of each alignment.
     """
 
@@ -76,14 +76,18 @@ class SegmentTable:
             )
         ]
         coarse = [v.max(axis=1) for v in votes]
-        pool = _shortlist(coarse, allowed, (_POOL,) * len(coarse), n_by_all=2 * _POOL)
-        known = np.full(len(self.segments), -np.inf, np.float32)
-        known[pool] = self._align(_TEXTURE, query, votes, pool)[0]
-        coarse[_TEXTURE] = np.nan_to_num(known, nan=-1.0, neginf=-1.0)
-        chosen = _shortlist(coarse, allowed, _N_BY_LAYER, n_by_all=_N_BY_ALL)
-        aligned = [self._align(k, query, votes, chosen) for k in range(len(LAYERS))]
-        scores, shifts = (np.stack(each, axis=1) for each in zip(*aligned, strict=True))
-        return Comparison(chosen, scores, shifts)
+        pool = _shortlist(coarse, allowed, n_by_layer=_POOL, n_by_all=2 * _POOL)
+        scores = np.full((len(pool), len(LAYERS)), np.nan, np.float32)
+        shifts = np.zeros((len(pool), len(LAYERS)), np.intp)
+        for k in _CHEAP:
+            scores[:, k], shifts[:, k] = self._align(k, query, votes, pool)
+        promising = [np.nan_to_num(scores[:, k], nan=-1.0) for k in _CHEAP]
+        promising.append(coarse[_RHYTHM][pool])
+        everyone = np.ones(len(pool), bool)
+        rows = _shortlist(promising, everyone, n_by_layer=_N_CLOSELY, n_by_all=0)
+        closely = self._align(_RHYTHM, query, votes, pool[rows])
+        scores[rows, _RHYTHM], shifts[rows, _RHYTHM] = closely
+        return Comparison(pool, scores, shifts)
 
     def _align(
         self,
@@ -130,14 +134,15 @@ def _profile(strand: Strand) -> NDArray[np.float32]:
 def _shortlist(
     coarse: Sequence[NDArray[np.float32]],
     allowed: NDArray[np.bool_],
-    n_by_layer: Sequence[int],
     *,
+    n_by_layer: int,
     n_by_all: int,
 ) -> NDArray[np.intp]:
     """Return the best by each layer and by all together, in ascending order."""
     total = np.sum([c / (c.std() + 1e-6) for c in coarse], axis=0)
     chosen: set[int] = set()
-    for scores, n_best in zip([*coarse, total], [*n_by_layer, n_by_all], strict=True):
+    wanted = [*((c, n_by_layer) for c in coarse), (total, n_by_all)]
+    for scores, n_best in wanted:
         ranked = np.where(allowed, scores, -np.inf)
         best = np.argsort(-ranked, kind="stable")[:n_best]
         chosen.update(int(i) for i in best if allowed[i])

@@ -24,6 +24,7 @@ __all__ = ["Finding", "Library"]
 
 # Notes, frames of half a second, lengths, frames.
 _LEAST_ELEMENTS = (12, 12, 16, 12)
+_N_OUTSTANDING = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,8 +99,8 @@ class Library:
         values = normalised(found.scores, lengths)
         values = np.column_stack([values, joined(values)])
         best: dict[int, int] = {}
-        for row, segment in enumerate(found.segments):
-            owner = self.owner[segment]
+        for row in _outstanding(values):
+            owner = self.owner[found.segments[row]]
             if owner not in best or values[row, JOINT] > values[best[owner], JOINT]:
                 best[owner] = row
         return [
@@ -137,6 +138,12 @@ class Library:
         ]
         values = np.array([*best.values()], np.float32).reshape(-1, 5)
         return NullQuery(n_compared, values, np.array(kinds, np.uint8))
+
+
+def _outstanding(values: NDArray[np.float32]) -> list[int]:
+    """Return the rows that are among the best of some column, in order."""
+    ranked = np.argsort(-np.nan_to_num(values, nan=-1e9), axis=0, kind="stable")
+    return sorted({int(row) for row in ranked[:_N_OUTSTANDING].ravel()})
 
 
 def _told(query: Strands) -> Strands:
