@@ -25,6 +25,10 @@ SCRIPTS = (
     ("attribution.py", "--corpus", "planted"),
     ("verification.py", "--corpus", "scores"),
     ("ground_truth/groups.py", "--corpus", "scores"),
+    ("league/abstention.py", "--keep"),
+    ("league/attacks.py", "--keep"),
+    ("league/robustness.py", "--keep"),
+    ("league", "--keep"),
 )
 
 if __name__ == "__main__":

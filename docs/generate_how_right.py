@@ -87,8 +87,9 @@ def group_table(league: dict[str, Any]) -> str:
             f"{group['n_seeds']} seeds."
         )
         lines = [
-            "| | songs whose | share error | correlation | first is right | NDCG@3 |",
-            "|---|---|---|---|---|---|",
+            "| | songs whose | share error | correlation | first is right | NDCG@3 | "
+            "order of all |",
+            "|---|---|---|---|---|---|---|",
         ]
         rows = {"another training": group["seed_against_seed"]}
         rows |= {f"`{n}`": found for n, found in group["estimators"].items()}
@@ -100,7 +101,7 @@ def group_table(league: dict[str, Any]) -> str:
                 lines.append(
                     f"| {name} | {text} | {shown(f['share_error'], 3)} | "
                     f"{shown(f['correlation'])} | {shown(f['top1'])} | "
-                    f"{shown(f['ndcg3'])} |"
+                    f"{shown(f['ndcg3'])} | {shown(f['spearman'])} |"
                 )
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
