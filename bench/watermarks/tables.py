@@ -83,7 +83,9 @@ def _rate(hits: list[bool]) -> Json:
 
 def write_docs(result: Json) -> None:
     """Write the tables into the page, and the picture beside it."""
-    text = "\n".join([*_quality_table(result), "", *_attack_table(result)])
+    image = "![Marks read whole after each attack](images/watermarks.svg)"
+    lines = [*_quality_table(result), "", *_attack_table(result), "", image]
+    text = "\n".join(lines)
     page = PAGE.read_text(encoding="utf-8")
     changed = _PLACE.sub(lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page)
     PAGE.write_text(changed, encoding="utf-8")
