@@ -71,7 +71,10 @@ def rendered_pieces(folder: Path, *, n_works: int) -> list[Piece]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     pieces = []
+    titles: dict[tuple[int, ...], str] = {}
     for number, (pool, passage) in enumerate(itertools.islice(_works(), n_works)):
+        # Tune books give some tunes twice, under slightly different titles.
+        work = titles.setdefault(_tune(passage), passage.work)
         for take in (0, 1, 2, 3)[: (1, 2, 1, 4)[number % 4]]:
             name = f"{_short(passage.work)}-{take}"
             path = folder / f"{name}.flac"
@@ -79,8 +82,14 @@ def rendered_pieces(folder: Path, *, n_works: int) -> list[Piece]:
                 ensemble = _ensemble(pool, number, take)
                 taken = _another_take(passage, take) if take in (1, 2) else passage
                 _render(path, pool, ensemble, replace(taken, seed=taken.seed + take))
-            pieces.append(Piece(id=name, path=path, work=passage.work, take=take))
+            pieces.append(Piece(id=name, path=path, work=work, take=take))
     return pieces
+
+
+def _tune(passage: Passage) -> tuple[int, ...]:
+    """Return the first intervals, which tell tunes apart in any key."""
+    pitches = [note.pitch for note in passage.notes[:24]]
+    return tuple(b - a for a, b in itertools.pairwise(pitches))
 
 
 def _ensemble(pool: Pool, number: int, take: int) -> Ensemble:

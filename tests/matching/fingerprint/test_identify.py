@@ -141,3 +141,13 @@ def test_a_smaller_rate_of_false_matches_gives_fewer_answers(
     all_of_them = index.identify(query, max_false_match=1)
     some = index.identify(query, max_false_match=0.001)
     assert some == tuple(m for m in all_of_them if m.false_match_probability <= 0.001)
+
+
+def test_two_copies_of_one_recording_are_both_named(
+    tmp_path: Path, tunes: list[Samples]
+) -> None:
+    """A recording that the catalog holds twice is found twice."""
+    index = FingerprintIndex.create(tmp_path)
+    index.add_many([("one", tunes[0]), ("copy", 0.5 * tunes[0]), ("B", tunes[1])])
+    found = index.identify(tunes[0][3 * RATE : 12 * RATE])
+    assert {match.recording_id for match in found} == {"one", "copy"}

@@ -39,6 +39,7 @@ _WINDOW_S, _STEP_S = 12.0, 9.0
 _N_PROPOSALS = 10
 _SHORTEST_S = 2.5
 _HIDDEN = 0.5  # of a match, from which it is part of a better one
+_ALONE, _BEHIND = 0.88, 0.08  # likeness of what sounds alone, and lead over others
 _GAP_S = 1.0  # over which a match may go on from one part of a query to the next
 
 
@@ -112,12 +113,19 @@ def _answer(part: Part, candidate: _Candidate, query: Map) -> Answer | None:
 
 
 def _is_hidden(one: Answer, other: Answer) -> bool:
-    """Tell whether one is only another way to lay the same recording there."""
-    if one.recording_id != other.recording_id:
-        return False
+    """Tell whether a better answer is all there is to another.
+
+    It is if it lays the same recording there, or if it lies there so closely
+    that no second recording can sound at the same time, and the other does not:
+    a work that begins alike, say. Two copies of one recording both stay.
+    """
     first = max(one.found.first, other.found.first)
     common = min(one.found.last, other.found.last) - first
-    return common > _HIDDEN * (one.found.last - one.found.first)
+    if common <= _HIDDEN * (one.found.last - one.found.first):
+        return False
+    behind = other.found.likeness - one.found.likeness
+    is_alone = other.found.likeness > _ALONE and behind > _BEHIND
+    return one.recording_id == other.recording_id or is_alone
 
 
 def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
