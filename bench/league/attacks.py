@@ -10,7 +10,8 @@ measures what the *attribution* pays for an attack, not what a model learns from
 
 - `copies`: every recording of the artist is in the catalog five times.
 - `outliers`: 22 sounds without a source are put among the artist's recordings.
-- `split`: the artist's recordings under as many names as there are recordings.
+- `split`: the artist's recordings under as many names as there are recordings; once
+  as if every positive share were paid, once as those of sources that are named.
 - `twins`: one recording twice; how the pair's influence compares with the one's.
 """
 
@@ -40,7 +41,7 @@ from contrafact.attribution.estimators.index import IndexEstimator, IndexSetting
 from contrafact.attribution.evaluation import positive_shares
 from contrafact.attribution.null_signals import null_signals
 from contrafact.attribution.overlap import Overlap
-from contrafact.attribution.shares import Source, influence_of_sources
+from contrafact.attribution.shares import Source, influence_of_sources, shares_of
 from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import FeatureStore
 from contrafact.generators import LatentBatch
@@ -60,7 +61,9 @@ class Market:
         store = index.store
         self.rows = store.read(slice(0, store.n_windows))
         queries = [world.query(r) for r in rows]
-        self.songs = features_of(index, queries, kept).mean(1)
+        features = features_of(index, queries, kept)
+        self.songs = features.mean(1)
+        self.usual = index.scores_of(features)
         self.index = index
 
     def scores(self, extra: Tensor | None = None) -> Scores:
@@ -91,6 +94,22 @@ class Market:
 
     def income(self, scores: Scores, artist: str, *, names: int = 1) -> float:
         """Return the artist's mean share, under one name or as many as recordings."""
+        groups = self._groups(scores, artist, names)
+        shares = positive_shares(influence_of_sources(scores, groups))
+        return float(shares[:, -names:].sum(1).mean())
+
+    def named_income(self, artist: str, *, names: int) -> float:
+        """Return the mean of the artist's shares that are significant: what is paid."""
+        groups = self._groups(self.usual, artist, names)
+        own = {g.id for g in groups[-names:]}
+        total = 0.0
+        for song in range(len(self.songs)):
+            rows, _ = shares_of(self.usual, groups, query=song)
+            total += sum(row.share for row in rows if row.id in own)
+        return total / len(self.songs)
+
+    def _groups(self, scores: Scores, artist: str, names: int) -> list[Source]:
+        """Return all artists, the attacker under so many names at the end."""
         owner = {r: self.world.artist[r] for r in self.ids}
         own = [r for r in scores.recording_ids if owner.get(r, artist) == artist]
         others = sorted({a for a in owner.values() if a != artist})
@@ -101,8 +120,7 @@ class Market:
         for i in range(names):
             parts = dict.fromkeys(own[i::names], 1.0)
             groups.append(Source(id=f"own-{i}", name=artist, parts=parts))
-        shares = positive_shares(influence_of_sources(scores, groups))
-        return float(shares[:, len(others) :].sum(1).mean())
+        return groups
 
 
 def main() -> None:
@@ -138,7 +156,9 @@ def main() -> None:
 def gains(market: Market, attackers: list[str]) -> dict[str, Any]:
     """Return by what part each attack raises the income of those who try it."""
     before, strange = market.scores(), outliers(market)
-    found: dict[str, list[float]] = {"copies": [], "outliers": [], "split": []}
+    found: dict[str, list[float]] = {
+        "copies": [], "outliers": [], "split": [], "split, paid when named": [],
+    }  # fmt: skip
     for done, artist in enumerate(attackers, start=1):
         usual = market.income(before, artist)
         own = market.rows[market.of(artist)]
@@ -151,10 +171,15 @@ def gains(market: Market, attackers: list[str]) -> dict[str, Any]:
         }
         for attack, income in after.items():
             found[attack].append(income / usual - 1)
+        paid = market.named_income(artist, names=1)
+        if paid > 0:
+            split = market.named_income(artist, names=len(own))
+            found["split, paid when named"].append(split / paid - 1)
         say("attackers", done, len(attackers))
     return {
         attack: mean_interval(values) | {"largest": round(max(values), 4)}
         for attack, values in found.items()
+        if values
     }
 
 
