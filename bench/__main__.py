@@ -29,6 +29,8 @@ SCRIPTS = (
     ("league/attacks.py", "--keep"),
     ("league/robustness.py", "--keep"),
     ("league", "--keep"),
+    ("matching/without_model.py",),
+    ("matching/screening.py",),
 )
 
 if __name__ == "__main__":

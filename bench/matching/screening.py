@@ -13,6 +13,7 @@ Writes `results/screening.json`.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -96,6 +97,7 @@ def speed(workspace: Workspace, uploads: list[Path]) -> dict[str, Any]:
         "times_real_time_on_two_cores": round(times, 1),
         "wanted": WANTED,
         "n_wrongly_named": n_named,
+        "load_average": round(os.getloadavg()[0], 1),
     }
 
 
@@ -139,8 +141,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--audio", type=Path)
-    parser.add_argument("--uploads", type=int, default=60)
-    parser.add_argument("--recordings", type=int, default=96)
+    parser.add_argument("--uploads", type=int, default=40)
+    parser.add_argument("--recordings", type=int, default=24)
     parser.add_argument("--short", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()

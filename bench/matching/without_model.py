@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from truth import GENERATED, LeagueTruth
+from truth import GENERATED, Half, LeagueTruth, Sources
 from world import TRUTH, World
 
 from common import mean_interval, say, write_result
@@ -37,7 +37,6 @@ from contrafact.attribution.base import Scores
 from contrafact.attribution.estimators import make_estimator
 from contrafact.attribution.shares import influence_of_sources
 from contrafact.catalog import Workspace
-from contrafact.core.evidence import Evidence
 from contrafact.matching.studio_map import (
     FEATURES,
     MAP_FILE,
@@ -55,6 +54,7 @@ from contrafact.workflows.stores import add_to_store
 from contrafact.workflows.without_model import features_of
 
 CORPUS = "scores"
+HALVES: tuple[Half, Half] = ("choosing", "reporting")
 Array = NDArray[np.float64]
 Features = dict[str, tuple[float, ...]]
 
@@ -91,10 +91,24 @@ def song_of(world: World, row: int) -> Heard:
 def likeness(
     world: World, indexes: MatchIndexes, row: int, owners: dict[str, dict[str, str]]
 ) -> dict[str, Features]:
-    """Return the features of each source, for each kind of source."""
+    """Return the features of each source, for each kind; kept between runs."""
+    place = world.workspace.root.with_name(f"{CORPUS}-evidence-features")
+    kept = place / f"{indexes.digest[:12]}-{row}.json"
+    if kept.exists():
+        found: dict[str, Features] = json.loads(kept.read_text())
+        return found
+    features = _likeness(world, indexes, row, owners)
+    place.mkdir(exist_ok=True)
+    kept.write_text(json.dumps(features))
+    return features
+
+
+def _likeness(
+    world: World, indexes: MatchIndexes, row: int, owners: dict[str, dict[str, str]]
+) -> dict[str, Features]:
     heard = song_of(world, row)
     how = Listening()
-    found: Evidence = evidence_in(heard, indexes, how, file=str(row))
+    found = evidence_in(heard, indexes, how, file=str(row))
     n = len(indexes.recording_ids)
     ranked = indexes.versions.identify(heard.samples, max_p=1.0, n_best=n)
     style = indexes.style.similarities(heard.samples)
@@ -197,20 +211,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--audio", type=Path, help="not used: truth is known of one")
     parser.add_argument("--per-artist", type=int, default=4)
+    parser.add_argument("--songs", type=int, default=60, help="half of them to fit on")
     parser.add_argument("--fit", action="store_true", help="write the map anew")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     world, truth = World(chosen.folder, CORPUS), LeagueTruth.read(TRUTH / CORPUS)
     indexes = indexes_of(world, chosen.folder, chosen.per_artist)
     ids = indexes.recording_ids
-    owners = {
-        "artist": {i: world.artist[i] for i in ids},
-        "collection": {i: world.collection[i] for i in ids},
-    }
-    halves = [
-        truth.rows(GENERATED, half).tolist() for half in ("choosing", "reporting")
-    ]
-    every, n = [*halves[0], *halves[1]], len(halves[0])
+    kinds = {"artist": world.artist, "collection": world.collection}
+    owners = {kind: {i: owner[i] for i in ids} for kind, owner in kinds.items()}
+    rows = {half: songs_of(truth, half, chosen.songs // 2) for half in HALVES}
+    every, n = [*rows["choosing"], *rows["reporting"]], len(rows["choosing"])
     found = []
     for number, row in enumerate(every):
         found.append(likeness(world, indexes, row, owners))
@@ -226,8 +237,12 @@ def main() -> None:
         "n_recordings": len(ids),
         "n_songs_fitted_on": n,
         **measured(features[n:], shares[n:], weights),
-        "retraining": retraining(world, truth, scores, found, weights),
     }
+    if (sources := truth.sources("collection")) is not None:
+        groups = world.groups("collection", list(sources.names))
+        rises = influence_of_sources(scores, groups)
+        last = rows["reporting"]
+        result["retraining"] = retraining(sources, rises, found, last, weights)
     if chosen.fit:
         MAP_FILE.write_text(json.dumps(result, indent=1) + "\n")
     write_result("without-model", result)
@@ -241,27 +256,23 @@ def weights_of(features: Array, shares: Array, *, is_fit: bool) -> Array:
     return np.array([kept[name] for name in FEATURES])
 
 
+def songs_of(truth: LeagueTruth, half: Half, n: int) -> list[int]:
+    """Return songs of one half, as many of each kind."""
+    kinds = [truth.rows((kind,), half)[: n // len(GENERATED)] for kind in GENERATED]
+    return [int(row) for rows in kinds for row in rows]
+
+
 def retraining(
-    world: World,
-    truth: LeagueTruth,
-    scores: Scores,
+    sources: Sources,
+    influence: Array,
     found: list[dict[str, Features]],
+    rows: list[int],
     weights: Array,
-) -> dict[str, Any] | None:
-    """Return the agreement with retraining on the songs that are reported."""
-    sources = truth.sources("collection")
-    if sources is None:
-        return None
-    n = len(truth.rows(GENERATED, "choosing"))
-    rows = truth.rows(GENERATED, "reporting")
-    names = list(sources.names)
-    influence = influence_of_sources(scores, world.groups("collection", names))
-    return against_retraining(
-        table([song["collection"] for song in found[n:]], names),
-        sources.mean[rows],
-        influence[n:],
-        weights,
-    )
+) -> dict[str, Any]:
+    """Return the agreement with retraining on the songs of the second half."""
+    n = len(rows)
+    features = table([song["collection"] for song in found[-n:]], list(sources.names))
+    return against_retraining(features, sources.mean[rows], influence[-n:], weights)
 
 
 if __name__ == "__main__":

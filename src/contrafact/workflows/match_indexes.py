@@ -94,7 +94,7 @@ def read_indexes(folder: Path) -> MatchIndexes:
 def open_indexes(workspace: Workspace, progress: Progress = silent) -> MatchIndexes:
     """Open the indexes of a workspace, brought up to date with its catalog.
 
-    The first use takes about a minute of one core an hour of audio. It goes on
+    The first use takes some minutes of one core an hour of audio. It goes on
     where it was killed.
 
     Raises:
