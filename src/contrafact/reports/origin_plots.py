@@ -138,7 +138,7 @@ def evidence_svg(rows: Sequence[tuple[str, float, float]], *, title: str) -> str
             'stroke-width="2.5"/>'
         )
     height = top + _ROW * len(rows) + 30
-    note = "bars: weighed correlation at the best scale; marks: people's recordings"
+    note = "bars: fit at the best scale; marks: people's recordings"
     parts.append(_text(_LABEL, height - 10, note))
     return _svg(_LABEL + long + 40, height, title, "".join(parts))
 
