@@ -28,6 +28,7 @@ SCRIPTS = (
     ("league/abstention.py", "--keep"),
     ("league/attacks.py", "--keep"),
     ("league/robustness.py", "--keep"),
+    ("league/search.py", "--keep"),
     ("league", "--keep"),
     ("matching/without_model.py",),
     ("matching/screening.py",),

@@ -183,6 +183,22 @@ def robustness_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def search_table(found: dict[str, Any]) -> str:
+    """Return every setting that was tried, on both halves."""
+    lines = [
+        "| Settings | Share error, choosing | reporting | Correlation, choosing "
+        "| reporting |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found["tries"]:
+        a, b = one["choosing"], one["reporting"]
+        lines.append(
+            f"| {one['settings']} | {a['share_error']:.3f} | {b['share_error']:.3f} | "
+            f"{a['correlation']:.2f} | {b['correlation']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def plot(league: dict[str, Any]) -> str:
     """Return the coverage plot as SVG: how often intervals of each level hold."""
     size, edge = 260, 40
@@ -235,6 +251,7 @@ def tables() -> dict[str, str]:
         "abstention": abstention_table,
         "attacks": attack_table,
         "robustness": robustness_table,
+        "search": search_table,
     }
     for name, make in makers.items():
         one = result(f"{name}-scores")
