@@ -151,12 +151,15 @@ def abstention_table(found: dict[str, Any]) -> str:
 
 def attack_table(found: dict[str, Any]) -> str:
     """Return what attacks gain."""
-    lines = ["| Attack | Gain, mean over attackers | Largest |", "|---|---|---|"]
+    lines = [
+        "| Attack | Gain, mean over attackers | Largest | Attackers |",
+        "|---|---|---|---|",
+    ]
     for name, gain in found["gain"].items():
         low, high = gain["interval_90"]
         lines.append(
             f"| {name} | {gain['mean']:+.0%} ({low:+.0%} to {high:+.0%}) | "
-            f"{gain['largest']:+.0%} |"
+            f"{gain['largest']:+.0%} | {gain['n']} |"
         )
     twins = found["twins"]["influence_of_the_pair_over_the_one"]
     each = found["twins"]["influence_of_each_twin_over_the_one"]
