@@ -286,7 +286,7 @@ def _errors(rows: Sequence[Json], copies: dict[str, set[str]]) -> Json:
 def compare(rows: Sequence[Json], copies: dict[str, set[str]]) -> Json:
     """Return what Chromaprint found of those queries that were put to it."""
     asked = [row for row in rows if row["peer"] is not None]
-    others = [row["peer"][1] for row in asked if row["kind"] != "catalog"]
+    others = [row["peer"][1] for row in asked if row["kind"] == "other work"]
     held = float(np.quantile(others, 0.01))
     result: Json = {}
     for name, threshold in (("own_threshold", OWN_THRESHOLD), ("false_at_1_%", held)):
