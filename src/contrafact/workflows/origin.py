@@ -24,6 +24,7 @@ __all__ = [
     "described",
     "enroll_files",
     "forget",
+    "fresh_registry",
     "identify_origin",
     "open_registry",
     "origin_of",
@@ -44,6 +45,15 @@ def open_registry(workspace: Workspace) -> OriginRegistry:
     folder = workspace.root / "origin"
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     return _kept(folder, tuple((p.name, p.stat().st_mtime_ns) for p in files))
+
+
+def fresh_registry(workspace: Workspace) -> OriginRegistry:
+    """Return the registry read anew, to be changed.
+
+    Raises:
+        MatchIndexError: If a file of it is damaged.
+    """
+    return OriginRegistry.open(workspace.root / "origin")
 
 
 @lru_cache(maxsize=2)
@@ -81,7 +91,7 @@ def enroll_files(
     """
     files = list(_files(paths))
     with workspace.lock():
-        return open_registry(workspace).enroll(
+        return fresh_registry(workspace).enroll(
             name,
             files,
             is_human=is_human,
@@ -113,7 +123,7 @@ def forget(workspace: Workspace, name: str) -> None:
         StorageError: If its files cannot be removed.
     """
     with workspace.lock():
-        open_registry(workspace).remove(name)
+        fresh_registry(workspace).remove(name)
 
 
 def described(enrolled: Enrolled) -> dict[str, Any]:

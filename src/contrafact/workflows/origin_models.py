@@ -34,7 +34,7 @@ from contrafact.matching.origin.likelihood import likelihood_scores
 from contrafact.matching.origin.nulls import Null
 from contrafact.matching.origin.reconstruction import reconstruction_score
 from contrafact.workflows.models import find_model, open_model
-from contrafact.workflows.origin import open_registry
+from contrafact.workflows.origin import fresh_registry, open_registry
 from contrafact.workflows.progress import Progress, silent, stage_progress
 from contrafact.workflows.stores import home_of
 
@@ -71,7 +71,7 @@ def enroll_model(
     """
     record = find_model(home_of(workspace, model), model)
     generator = open_model(record)
-    registry = open_registry(workspace)
+    registry = fresh_registry(workspace)
     people = _people(registry)
     with workspace.lock(), tempfile.TemporaryDirectory() as folder:
         songs = _songs(generator, Path(folder), n_songs, progress)

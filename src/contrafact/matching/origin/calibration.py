@@ -182,7 +182,7 @@ class ClassNulls:
     def of(cls, fits: Sequence[Fit], own: Sequence[Fit]) -> ClassNulls:
         """Fit to the fits of human recordings, and of the class's own."""
         return cls(
-            still=Null.of([f.still for f in fits]),
+            still=Null.of([v for f in fits for v in (f.still, *f.aside)]),
             best=Null.of([f.best for f in fits]),
             soft=Null.of([f.soft for f in fits]),
             usual=Usual(

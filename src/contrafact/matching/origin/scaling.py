@@ -31,6 +31,7 @@ _REACH = int(np.log(MAX_SCALE) / STEP)
 _LAGS = np.arange(-_REACH, _REACH + 1)
 _STILL = 2
 """Lags this near to none count as none."""
+_ASIDE = (-500, -330, -170, 170, 330, 500)
 _BLUR = 6.0
 """Places that lines are softened by where the scale is searched: what changes
 pitch without speed blurs them."""
@@ -48,6 +49,7 @@ class Fit:
         scale: That scale: 1.06 if the sound is a semitone higher, or faster.
         soft: The same at the best scale, of both softened.
         soft_scale: The scale that is best then.
+        aside: What `still` is at other scales: what changed sound reaches by chance.
     """
 
     still: float
@@ -55,6 +57,7 @@ class Fit:
     scale: float
     soft: float
     soft_scale: float
+    aside: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,12 +143,16 @@ class _Filter:
 
 
 def _fit(sharp: Values, soft: Values) -> Fit:
-    near = sharp[_REACH - _STILL : _REACH + _STILL + 1]
+    still, *aside = (
+        float(sharp[_REACH + at - _STILL : _REACH + at + _STILL + 1].max())
+        for at in (0, *_ASIDE)
+    )
     best, softest = int(sharp.argmax()), int(soft.argmax())
     return Fit(
-        still=float(near.max()),
+        still=still,
         best=float(sharp[best]),
         scale=float(np.exp(STEP * _LAGS[best])),
         soft=float(soft[softest]),
         soft_scale=float(np.exp(STEP * _LAGS[softest])),
+        aside=tuple(aside),
     )
