@@ -87,7 +87,7 @@ def _print_map(found: dict[str, Any]) -> None:
     print_rows((found["by"], "share such evidence had on the studio model"), rows)
     print_lines(
         f"On {found['n_songs']} songs of the studio model that this map was not "
-        f"fitted on, its rank correlation with the white-box shares was "
+        f"fitted on, its rank correlation with retraining was "
         f"{found['rank_correlation']:.2f} ({low:.2f} to {high:.2f}), and a share was "
         f"off by {found['mean_error']:.3f} on average ({found['uniform_error']:.3f} if "
         "all were equal). On another model its error is not known."

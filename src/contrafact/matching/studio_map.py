@@ -1,11 +1,11 @@
 """What likeness meant where the truth is known: a map fitted on the studio model.
 
 On a model of our own both are known for a song: what it resembles, layer by
-layer, and the white-box share that each source has by the estimator `index`.
-The map from one to the other was fitted on one half of the songs and measured
-on the other. It says what such evidence was worth *there*; on another model it
-is a guess whose error nobody knows. It is shown beside the evidence, with its
-error, and never takes its place.
+layer, and by how much its loss rose when the model was trained again without
+each collection. The map from likeness to the parts of these rises was fitted on
+one half of the songs and measured on the other. It says what such evidence was
+worth *there*; on another model it is a guess whose error nobody knows. It is
+shown beside the evidence, with its error, and never takes its place.
 
 `bench/matching/without_model.py` fits and measures it, and writes the file
 that is read here.
@@ -53,7 +53,7 @@ class StudioMap:
 
     Attributes:
         weights: One for each of `FEATURES`.
-        rank_correlation: Of expected with white-box shares over the sources of
+        rank_correlation: Of expected with measured shares over the sources of
             a song, its mean over songs, with its 90 % interval.
         mean_error: Mean absolute error of a share, in [0, 1].
         uniform_error: The same if every source gets an equal share.
