@@ -43,27 +43,18 @@ def measure_clips(setting: Setting) -> dict[str, Any]:
         ),
         "called_ai": rate([a.is_ai for a in said]),
         "wrong_among_named": _wrong(said, labels),
-        "by_generator": {
-            n: {
-                "right": rate(
-                    [
-                        a.is_ai and a.nearest == n
-                        for a, m in zip(said, labels, strict=True)
-                        if m == n
-                    ]
-                ),
-                "called_ai": rate(
-                    [a.is_ai for a, m in zip(said, labels, strict=True) if m == n]
-                ),
-                "nearest": dict(
-                    Counter(
-                        a.nearest for a, m in zip(said, labels, strict=True) if m == n
-                    )
-                ),
-            }
-            for n in names
-        },
+        "by_generator": {n: _of_one(said, labels, n) for n in names},
         "confounds": _confounds(setting.audio, setting, heard),
+    }
+
+
+def _of_one(said: list[Answer], labels: list[str], name: str) -> dict[str, Any]:
+    """Return what is said of the clips of one generator."""
+    own = [a for a, n in zip(said, labels, strict=True) if n == name]
+    return {
+        "right": rate([a.is_ai and a.nearest == name for a in own]),
+        "called_ai": rate([a.is_ai for a in own]),
+        "nearest": dict(Counter(a.nearest for a in own)),
     }
 
 

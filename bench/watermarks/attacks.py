@@ -183,7 +183,6 @@ def _chain(scene: Scene) -> Samples:
 
 
 def _all() -> list[Attack]:
-    codec = partial(Attack, group="codec")
     found = [Attack("none", "none", lambda s: s.samples)]
     found += [
         Attack(f"noise, Gaussian, {d} dB", "noise", partial(_noise, decibels=d))
@@ -195,8 +194,14 @@ def _all() -> list[Attack]:
         )
         for d in (30, 20)
     ]
-    found += [
-        Attack("reverb, 0.5 s", "room", partial(_reverb, rt60_s=0.5)),
+    found += [Attack("reverb, 0.5 s", "room", partial(_reverb, rt60_s=0.5))]
+    found += _codecs() + _treatments()
+    return found + _times() + _parts()
+
+
+def _codecs() -> list[Attack]:
+    codec = partial(Attack, group="codec")
+    return [
         codec("MP3 64 kbit/s", run=partial(_coded, codec="libmp3lame", kbit=64)),
         codec("AAC 64 kbit/s", run=partial(_coded, codec="aac", kbit=64)),
         codec(
@@ -226,7 +231,10 @@ def _all() -> list[Attack]:
             is_extra=True,
         ),
     ]
-    found += [
+
+
+def _treatments() -> list[Attack]:
+    found = [
         Attack(kind, "dynamics", partial(_dynamics, kind=kind))
         for kind in ("compressor", "expander", "limiter")
     ]
@@ -247,7 +255,7 @@ def _all() -> list[Attack]:
         Attack("resampled to 8 kHz", "waveform", partial(_resampled, rate=8000)),
         Attack("time jitter", "time", _jitter, keeps_time=False),
     ]
-    return found + _times() + _parts()
+    return found
 
 
 def _times() -> list[Attack]:

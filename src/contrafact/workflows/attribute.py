@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -28,6 +28,7 @@ from contrafact.core.results import (
     Passage,
     QueryInfo,
     SourceKind,
+    SourceShare,
     attribution_to_json,
 )
 from contrafact.generators import Generator, LatentBatch
@@ -285,13 +286,6 @@ def _assembled(
         tables[kind], rests[kind] = shares_of(
             scores, sources, scale=scale or 1.0, learned=learned, settings=how
         )
-    passages: tuple[Passage, ...] = ()
-    if isinstance(method, IndexEstimator):
-        names = artist_names(workspace, asked.recordings)
-        passages = find_passages(
-            asked, method, tables["recording"], artists=names,
-            directory=index_dir(workspace, asked.record),
-        )  # fmt: skip
     return Attribution(
         attribution_id=_identity(asked, method, info, level),
         query=info,
@@ -304,7 +298,7 @@ def _assembled(
         by=by,
         tables=tables,
         unattributed=rests,
-        passages=passages,
+        passages=_passages(workspace, asked, method, tables["recording"]),
         is_calibrated=scale is not None,
         provenance=_provenance(asked, method),
         stamp=_stamp(workspace, asked, method),
@@ -312,6 +306,24 @@ def _assembled(
         level=level,
         command="",
         elapsed_s=0.0,
+    )
+
+
+def _passages(
+    workspace: Workspace,
+    asked: Asked,
+    method: Estimator,
+    recordings: Sequence[SourceShare],
+) -> tuple[Passage, ...]:
+    """Return the passages that matched; none unless the estimator is the index."""
+    if not isinstance(method, IndexEstimator):
+        return ()
+    return find_passages(
+        asked,
+        method,
+        recordings,
+        artists=artist_names(workspace, asked.recordings),
+        directory=index_dir(workspace, asked.record),
     )
 
 

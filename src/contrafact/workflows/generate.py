@@ -12,7 +12,7 @@ from contrafact.catalog import Workspace, check_suffix, encode_audio
 from contrafact.core.errors import ConfigError
 from contrafact.generators import Generator
 from contrafact.workflows.mark import Marked, prepare_marking, write_marked
-from contrafact.workflows.models import find_model, open_model
+from contrafact.workflows.models import ModelRecord, find_model, open_model
 from contrafact.workflows.outputs import sound_of
 from contrafact.workflows.serving import check_serving
 from contrafact.workflows.stores import home_of
@@ -71,6 +71,23 @@ class GeneratedSong:
     notices: tuple[str, ...] = ()
 
 
+def _tags(
+    prompt: str, settings: SamplingSettings, record: ModelRecord
+) -> dict[str, str]:
+    """Return the tags that say what made a song."""
+    tags = {
+        "contrafact_prompt": prompt,
+        "contrafact_seed": str(settings.seed),
+        "contrafact_steps": str(settings.n_steps),
+        "contrafact_guidance": repr(settings.guidance),
+        "contrafact_model": record.id,
+        "contrafact_model_digest": record.digest,
+    }
+    if record.stamp:
+        tags["contrafact_stamp"] = record.stamp
+    return tags
+
+
 def generate(  # noqa: PLR0913 - options of a command
     workspace: Workspace,
     prompt: str,
@@ -121,16 +138,7 @@ def generate(  # noqa: PLR0913 - options of a command
     generator = open_model(record)
     settings = SamplingSettings(seed=seed, n_steps=n_steps, guidance=guidance)
     samples = sample_audio(generator, prompt, seconds=seconds, settings=settings)
-    tags = {
-        "contrafact_prompt": prompt,
-        "contrafact_seed": str(seed),
-        "contrafact_steps": str(n_steps),
-        "contrafact_guidance": repr(guidance),
-        "contrafact_model": record.id,
-        "contrafact_model_digest": record.digest,
-    }
-    if record.stamp:
-        tags["contrafact_stamp"] = record.stamp
+    tags = _tags(prompt, settings, record)
     sound = samples.numpy()
     if watermark is not None:
         digest = sound_of(sound, generator.sample_rate).samples_digest
