@@ -30,8 +30,7 @@ SCRIPTS = (
     ("league/robustness.py", "--keep"),
     ("league/search.py", "--keep"),
     ("league", "--keep"),
-    ("matching/without_model.py",),
-    ("matching/screening.py",),
+    ("matching",),
 )
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ LEAVES = [path for path in COMMANDS if path and path not in {p[:-1] for p in COM
 def test_the_commands_are_those_that_are_documented() -> None:
     """No command comes or goes unnoticed."""
     assert sorted(" ".join(path) for path in LEAVES) == [
+        "allocate clusters",
         "allocate compare",
         "allocate run",
         "attribute",
@@ -49,7 +50,9 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "audit keys new",
         "audit keys revoke",
         "audit verify",
+        "bench attribution",
         "bench matching",
+        "bench origin",
         "bench watermarks",
         "catalog list",
         "catalog show",
@@ -84,6 +87,11 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "mark",
         "models list",
         "models show",
+        "origin enroll",
+        "origin identify",
+        "origin list",
+        "origin remove",
+        "origin show",
         "payout export",
         "plays ingest",
         "plays template",
