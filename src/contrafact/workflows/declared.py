@@ -106,6 +106,8 @@ def _between(folder: Path, roots: set[Path]) -> list[Path]:
 def _has_credentials(path: Path) -> bool:
     """Tell whether a file may hold content credentials, without parsing it."""
     tail = b""
+    if not path.is_file():
+        return False  # a pipe would never end
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
