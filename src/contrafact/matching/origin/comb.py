@@ -89,7 +89,7 @@ def implied_strides(spacing_hz: float) -> list[tuple[int, int]]:
 
     Example:
         >>> implied_strides(50.0)[:2]
-        [(16000, 320), (24000, 480)]
+        [(16000, 320), (22050, 441)]
     """
     found = []
     for rate in _RATES:
