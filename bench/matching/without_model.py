@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "league"))
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from truth import GENERATED, Half, LeagueTruth
 from world import TRUTH, World
@@ -125,12 +126,16 @@ def scores_of(world: World, rows: list[int], folder: Path) -> Scores:
     parts: list[torch.Tensor] = []
     last: Scores | None = None
     for number, row in enumerate(rows):
-        kept = folder / f"{CORPUS}-evidence-scores" / f"{method.digest()[:12]}-{row}.pt"
+        kept = (
+            folder
+            / f"{CORPUS}-evidence-scores"
+            / f"{method.digest()[:12]}-{row}.safetensors"
+        )
         if not kept.exists():
             last = method.score(world.query(row))
             kept.parent.mkdir(exist_ok=True)
-            torch.save(last.values, kept)
-        parts.append(torch.load(kept, weights_only=True))
+            save_file({"values": last.values.contiguous()}, kept)
+        parts.append(load_file(kept)["values"])
         say("white-box scores", number + 1, len(rows))
     last = last or method.score(world.query(rows[0]))
     return Scores(torch.cat(parts), last.recording_ids, None, last.panel, last.overlap)

@@ -62,7 +62,6 @@ def test_features_are_the_best_that_a_source_has() -> None:
     assert a["style_mean"] == pytest.approx(0.0, abs=1e-9)
 
 
-@pytest.mark.skipif(read_map() is None, reason="the package has no map yet")
 def test_the_map_that_comes_with_the_package_states_its_error() -> None:
     """Weights for every feature, and what they were worth on other songs."""
     found = read_map()
