@@ -34,6 +34,7 @@ from contrafact.generators.studio.generator import (
     codec_digest,
     shipped_codec,
 )
+from contrafact.generators.studio.network import arithmetic
 from contrafact.generators.studio.training import Trainer
 from contrafact.reports import loss_plot_svg
 from contrafact.workflows.admission import admit
@@ -54,8 +55,9 @@ __all__ = [
 ]
 
 _SAVE_EVERY_S = 15.0
-_NOT_COMPARED = {"versions", "manifest"}
-"""The weights do not depend on who allowed it, nor always on versions."""
+_NOT_COMPARED = {"versions", "manifest", "arithmetic"}
+"""What need not be the same for a model to be the one asked for: who allowed its
+corpus, and what it was trained with."""
 _NAME = re.compile(r"[^\W_][\w.+-]{0,63}")  # a folder's name, and a word to type
 
 
@@ -252,6 +254,7 @@ def _facts(
         "recordings": [r for r in data.recording_ids if r not in gone],
         "left_out": sorted(gone),
         "versions": versions(),
+        "arithmetic": arithmetic() if recipe.training.is_fast else "float32",
     }
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from contrafact.core.errors import GeneratorError
 from contrafact.generators.studio import NetworkConfig
+from contrafact.generators.studio import network as networks
 from contrafact.generators.studio._attention import Rotary
 from contrafact.generators.studio.network import StudioNetwork, fast_matrix_products
 from contrafact.generators.studio.text import Vocabulary
@@ -66,9 +67,10 @@ def _run(network: StudioNetwork, *, is_fast: bool) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("config", SHAPES, ids=["tiny", "192 wide", "256 wide"])
 @pytest.mark.parametrize("is_fast", [False, True], ids=["float32", "bfloat16"])
 def test_attention_computes_what_the_published_one_does(
-    config: NetworkConfig, is_fast: bool
+    config: NetworkConfig, is_fast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Velocities and gradients agree with those under diffusers' processor."""
+    monkeypatch.setattr(networks, "arithmetic", lambda: "bfloat16")
     network = _network(config)
     found, slope = _run(network, is_fast=is_fast)
     network.transformer.set_attn_processor(_Published())
@@ -78,8 +80,27 @@ def test_attention_computes_what_the_published_one_does(
     assert difference < (0.05 if is_fast else 1e-5)
 
 
-def test_fast_products_stay_near_the_exact_ones() -> None:
+@pytest.fixture(params=["bfloat16", "float32"])
+def multiplies_in(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """A processor with units for bfloat16, and one without."""
+    monkeypatch.setattr(networks, "arithmetic", lambda: request.param)
+    return str(request.param)
+
+
+def test_rounds_only_where_it_is_faster(multiplies_in: str) -> None:
+    """Matrix products are rounded on processors with units for it alone."""
+    with fast_matrix_products():
+        product = torch.ones(4, 4) @ torch.ones(4, 4)
+    assert product.dtype == getattr(torch, multiplies_in)
+
+
+def test_fast_products_stay_near_the_exact_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Bfloat16 changes velocities by no more than its precision explains."""
+    monkeypatch.setattr(networks, "arithmetic", lambda: "bfloat16")
     network = _network(SHAPES[0])
     fast, exact = (_run(network, is_fast=is_fast)[0] for is_fast in (True, False))
     assert not torch.equal(fast, exact)

@@ -58,7 +58,7 @@ class StudioGenerator:
         codec: Audio to latents and back.
         name: What to call the model.
         checkpoints: Other weights of the network, by name.
-        is_fast: Whether matrix products run in bfloat16.
+        is_fast: Whether matrix products run in bfloat16 where processors can.
 
     Raises:
         ModelFormatError: If network and codec do not fit together.

@@ -7,6 +7,7 @@ network predicts the velocity `noise - x`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from contrafact.generators.base import Conditioning
 from contrafact.generators.studio._attention import PlainAttention, rotary_tables
 from contrafact.generators.studio.text import N_TEXT_HEADS, TextEncoder, Vocabulary
 
-__all__ = ["NetworkConfig", "StudioNetwork", "fast_matrix_products"]
+__all__ = ["NetworkConfig", "StudioNetwork", "arithmetic", "fast_matrix_products"]
 
 _N_DURATION = 16  # Fourier features of the duration
 
@@ -70,16 +71,33 @@ class NetworkConfig:
 
 @contextlib.contextmanager
 def fast_matrix_products(enabled: bool = True) -> Iterator[None]:
-    """Run matrix products in bfloat16, attention in plain arithmetic.
+    """Run matrix products in bfloat16 where that is faster, attention plainly.
 
-    On CPUs with bfloat16 units this halves the cost of a training step; the
-    fused attention's bfloat16 backward is slow there, so it is left out.
+    On CPUs with bfloat16 units this halves the cost of a training step; on others,
+    where it would be emulated at twice the cost, it is left alone. The fused
+    attention's backward is slower than the plain one at these sizes.
     """
     if not enabled:
         yield
         return
-    with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    rounded = torch.autocast(
+        "cpu", dtype=torch.bfloat16, enabled=arithmetic() == "bfloat16"
+    )
+    with rounded, sdpa_kernel(SDPBackend.MATH):
         yield
+
+
+@functools.cache
+def arithmetic() -> str:
+    """Return in what this processor multiplies fast: "bfloat16" or "float32".
+
+    Weights trained in the one are not those trained in the other from the same
+    seed, nor are those of two makes of processor.
+    """
+    # The method is newer than the oldest torch that is supported.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    units = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+    return "bfloat16" if any(capabilities.get(u) for u in units) else "float32"
 
 
 class StudioNetwork(nn.Module):

@@ -48,7 +48,7 @@ class TrainingConfig:
         unprompted: Part of the steps in which it has no caption.
         checkpoint_at: Where in training the middle checkpoint is taken.
         seed: Of weights and of every draw.
-        is_fast: Whether matrix products run in bfloat16.
+        is_fast: Whether matrix products run in bfloat16 where processors can.
 
     Raises:
         TrainingError: If a setting is out of range.
