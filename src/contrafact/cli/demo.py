@@ -13,6 +13,7 @@ from contrafact.cli._output import print_json, print_lines
 from contrafact.cli._progress import show_progress
 from contrafact.cli.verify import print_verification
 from contrafact.core.config import has_display, workspace_from_environment
+from contrafact.core.parallel import start_server
 from contrafact.core.results import attribution_to_json, verification_to_json
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def demo(
     Next, the same with your own music: contrafact init, contrafact ingest.
     """
     root = workspace or workspace_from_environment() or _DEFAULT_ROOT
+    start_server("contrafact.workflows.demo")  # it imports while this one does
     from contrafact.workflows.demo import run_demo
 
     with show_progress(as_json=as_json) as progress:

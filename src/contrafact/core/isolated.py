@@ -6,7 +6,6 @@ only itself. The stream may be endless; memory does not grow with it.
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from contrafact.core.errors import WorkerError
-from contrafact.core.parallel import start_worker
+from contrafact.core.parallel import packed, start_server, start_worker
 
 __all__ = ["Lost", "map_isolated"]
 
@@ -81,7 +80,7 @@ class _Pool(Generic[_Task, _Result]):
         given: tuple[Any, ...],
         timeout_s: float,
     ) -> None:
-        self._start = (function, prepare, given)
+        self._start = (function, prepare, packed(given))
         self._n_workers, self._timeout_s = n_workers, timeout_s
         self._workers: list[_Worker] = []
         self._tasks: dict[int, _Task] = {}
@@ -130,7 +129,7 @@ class _Pool(Generic[_Task, _Result]):
         return None
 
     def _new(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")
+        context = start_server()
         here, there = context.Pipe()
         process = context.Process(target=_work, args=(there, *self._start), daemon=True)
         process.start()
@@ -192,7 +191,7 @@ def _work(
     pipe: Connection,
     function: Callable[[Any], Any],
     prepare: Callable[..., None] | None,
-    given: tuple[Any, ...],
+    given: bytes,
 ) -> None:
     try:
         start_worker(prepare, given)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, TypeVar
 
 from contrafact.core.errors import WorkerError
 
-__all__ = ["map_in_order", "start_worker"]
+__all__ = ["map_in_order", "packed", "start_server", "start_worker"]
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -29,9 +33,9 @@ def map_in_order(
 ) -> Iterator[_Result]:
     """Yield `function` of each task, in the order of the tasks.
 
-    Processes are spawned, not forked: a forked child of a process with threads
-    may hang. With one worker, or one task, all runs in this process. On Ctrl-C
-    the processes are ended at once: what they do must bear being killed.
+    Processes are not forked from this one: a forked child of a process with
+    threads may hang. With one worker, or one task, all runs in this process. On
+    Ctrl-C the processes are ended at once: what they do must bear being killed.
 
     Args:
         function: What to do with a task; defined at the top of a module.
@@ -48,14 +52,14 @@ def map_in_order(
             prepare(*given)
         yield from map(function, tasks)
         return
-    context = multiprocessing.get_context("spawn")
+    context = start_server()
     others = set(multiprocessing.active_children())
     try:
         with ProcessPoolExecutor(
             min(n_workers, len(tasks)),
             mp_context=context,
             initializer=start_worker,
-            initargs=(prepare, given),
+            initargs=(prepare, packed(given)),
         ) as executor:
             try:
                 yield from executor.map(function, tasks)
@@ -71,18 +75,52 @@ def map_in_order(
         ) from error
 
 
-def start_worker(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+def start_server(*modules: str) -> SpawnContext | ForkServerContext:
+    """Return how processes are started, having begun whatever that takes.
+
+    On Linux they are forked from a process without threads that has imported
+    what workers need, which takes seconds once, and not once a worker. Called
+    early it does so meanwhile. Elsewhere they are spawned.
+
+    Args:
+        modules: What they will need, besides what is imported here by now; only
+            the first call counts.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    ours = [n for n in sys.modules if n.partition(".")[0] == "contrafact"]
+    context.set_forkserver_preload([*sorted(ours), *modules])
+    # Ctrl-C is for this process alone, also while that one imports.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+def packed(given: tuple[Any, ...]) -> bytes:
+    """Return what `prepare` gets, for `start_worker` in another process.
+
+    As bytes: tensors would be shared with a file descriptor each, and of those a
+    process may have only so many.
+    """
+    return pickle.dumps(given, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def start_worker(prepare: Callable[..., None] | None, given: bytes) -> None:
     """Make this process a worker: Ctrl-C is its parent's, and so is its end.
 
     Args:
-        prepare: Called with `given`, if there is one.
-        given: What `prepare` gets.
+        prepare: Called with what is in `given`, if there is one.
+        given: What `prepare` gets, as `packed` by the parent.
     """
     # Ctrl-C goes to every process at once; the parent alone says what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     if prepare is not None:
-        prepare(*given)
+        prepare(*pickle.loads(given))
 
 
 def _die_with_parent() -> None:

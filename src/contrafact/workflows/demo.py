@@ -93,7 +93,9 @@ def run_demo(
     # The first answer is what gets checked; the check then gives the scale
     # in which the second states influence.
     first = _answer(workspace, song.path, recipe, command, progress)
-    checked = verify(workspace, first.attribution_id, progress=progress)
+    checked = verify(
+        workspace, first.attribution_id, controls=["random"], progress=progress
+    )
     answer = _answer(workspace, song.path, recipe, command, progress)
     report = root / "report.html"
     write_report(workspace, answer, checked, report)

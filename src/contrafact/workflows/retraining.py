@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -66,9 +67,9 @@ class Retraining:
     def _steps_file(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.steps")
 
-    def run(self) -> None:
+    def run(self, *, n_threads: int = 1) -> None:
         """Train, unless it is done."""
-        torch.set_num_threads(1)
+        torch.set_num_threads(n_threads)
 
         def tell(_: str, step: int, total: int) -> None:
             if step % _TELL_EVERY == 0 or step == total:
@@ -79,6 +80,7 @@ class Retraining:
             seed=self.seed, left_out=self.left_out, provenance=self.provenance,
             progress=tell,
         )  # fmt: skip
+        torch.set_num_threads(1)
 
     def n_steps_done(self) -> int:
         """Return how far the training is."""
@@ -90,8 +92,8 @@ class Retraining:
             return 0
 
 
-def _run(retraining: Retraining) -> None:
-    retraining.run()
+def _run(retraining: Retraining, *, n_threads: int) -> None:
+    retraining.run(n_threads=n_threads)
 
 
 def retrain(
@@ -101,7 +103,7 @@ def retrain(
     progress: Progress,
     stage: str = "retraining",
 ) -> None:
-    """Train models side by side, one thread each; what is there is not redone.
+    """Train models side by side, a core each; what is there is not redone.
 
     Args:
         retrainings: What to train.
@@ -123,7 +125,10 @@ def retrain(
     watcher.start()
     try:
         pending = [r for r in apart if not (r.folder / "manifest.json").exists()]
-        for _ in map_in_order(_run, pending, n_workers):
+        # What is trained alone gets all cores.
+        n_threads = max(1, n_workers // max(1, len(pending)))
+        run = partial(_run, n_threads=n_threads)
+        for _ in map_in_order(run, pending, n_workers):
             continue
     finally:
         finished.set()

@@ -6,7 +6,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -52,9 +52,10 @@ from contrafact.workflows.retraining import Retraining, retrain
 from contrafact.workflows.stores import home_of_attribution
 from contrafact.workflows.train import exclusive
 
-__all__ = ["default_k", "find_attribution", "random_recordings", "verify"]
+__all__ = ["CONTROLS", "default_k", "find_attribution", "random_recordings", "verify"]
 
 Kind = Literal["named", "similar", "random"]
+CONTROLS: tuple[Kind, ...] = ("similar", "random")
 _N_WORKERS = 2
 
 
@@ -103,18 +104,20 @@ def verify(
     attribution_id: str,
     *,
     k: int | None = None,
+    controls: Sequence[Kind] = CONTROLS,
     report: Path | None = None,
     progress: Progress = silent,
 ) -> Verification:
-    """Train again without the named recordings, and without two controls.
+    """Train again without the named recordings, and without some controls.
 
     The controls are the `k` recordings most similar in sound and `k` random
-    ones; all three models have the full model's seed, batches and noise.
+    ones; all models have the full model's seed, batches and noise.
 
     Args:
         workspace: Where the attribution is.
         attribution_id: Which.
         k: How many recordings to leave out; a sixteenth if None.
+        controls: What else to leave out; each costs a training.
         report: Where to write the report again, if anywhere.
         progress: Told about every step.
 
@@ -131,7 +134,7 @@ def verify(
     folder = query_copy(workspace, attribution).parent
     # Two at once would each wait for a model that the other trains.
     with exclusive(folder):
-        result = _checked(workspace, attribution, k, progress)
+        result = _checked(workspace, attribution, k, controls, progress)
         result = replace(result, elapsed_s=time.monotonic() - started)
         write_json(folder / "verification.json", verification_to_json(result))
     if report is not None:
@@ -140,7 +143,11 @@ def verify(
 
 
 def _checked(
-    workspace: Workspace, attribution: Attribution, k: int | None, progress: Progress
+    workspace: Workspace,
+    attribution: Attribution,
+    k: int | None,
+    controls: Sequence[Kind],
+    progress: Progress,
 ) -> Verification:
     asked = ask(
         workspace,
@@ -150,7 +157,7 @@ def _checked(
         progress=progress,
     )
     scores = _scores_again(workspace, asked, attribution, progress)
-    sets = _left_out(workspace, asked, attribution, k, scores)
+    sets = _left_out(workspace, asked, attribution, k, controls, scores)
     models = _retrained(workspace, asked, sets, progress)
     return _compared(workspace, asked, attribution, models, scores)
 
@@ -187,6 +194,7 @@ def _left_out(
     asked: Asked,
     attribution: Attribution,
     k: int | None,
+    controls: Sequence[Kind],
     scores: Scores | None,
 ) -> dict[Kind, tuple[str, ...]]:
     """The recordings that each retraining does without."""
@@ -197,14 +205,20 @@ def _left_out(
             f"Can leave out 1 to {len(ids) - 1} recordings; got k = {count}. "
             "Choose a number between."
         )
+    makers: dict[Kind, Callable[[], tuple[str, ...]]] = {
+        "named": lambda: _named(attribution, count, scores),
+        "similar": lambda: _similar(workspace, asked, count),
+        "random": lambda: tuple(random_recordings(ids, count, seed=asked.record.seed)),
+    }
+    return {kind: makers[kind]() for kind in ("named", *controls)}
+
+
+def _similar(workspace: Workspace, asked: Asked, count: int) -> tuple[str, ...]:
+    """Those most similar in sound."""
     folder = workspace.cache_dir / "similarity" / asked.record.digest[:12]
     similar = SimilarityEstimator().fit(asked.task, folder, progress=lambda *_: None)
     alike = scores_of(similar, asked).values[0].argsort(descending=True, stable=True)
-    return {
-        "named": _named(attribution, count, scores),
-        "similar": tuple(ids[int(i)] for i in alike[:count]),
-        "random": tuple(random_recordings(ids, count, seed=asked.record.seed)),
-    }
+    return tuple(asked.data.recording_ids[int(i)] for i in alike[:count])
 
 
 def _named(

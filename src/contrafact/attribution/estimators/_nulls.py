@@ -27,7 +27,8 @@ def make_nulls(
     path: Path,
     *,
     count: int,
-    products: Callable[[Example], Tensor],
+    features: Callable[[Example], Tensor],
+    products: Callable[[Tensor], Tensor],
 ) -> None:
     """Score sounds without a source, and keep that, unless it is there.
 
@@ -35,7 +36,9 @@ def make_nulls(
         task: What is attributed.
         path: Where it is kept.
         count: How many sounds.
-        products: Scores one sound against every window, `(n_window,)`.
+        features: Turns one sound into features, `(1, n_sets, n_features)`.
+        products: Compares features with every window, and returns
+            `(n_query, n_query_sets, n_sets, n_window)`.
     """
     if path.exists() or not count:
         return
@@ -47,15 +50,15 @@ def make_nulls(
         sample_rate=generator.sample_rate,
         seed=task.seed,
     )
-    rows = []
+    found = []
     for sound in sounds:
         audio = sound.expand(1, generator.n_channels, -1)
         latents = generator.encode(audio)[..., :n_tokens]
         batch = LatentBatch.stack([latents[0]])
-        rows.append(
-            products((batch, generator.condition([""], n_tokens=batch.n_tokens)))
-        )
-    values = sum_windows(torch.stack(rows), task.train) / len(task.train)
+        said = generator.condition([""], n_tokens=batch.n_tokens)
+        found.append(features((batch, said)).mean(1, keepdim=True))
+    rows = products(torch.cat(found)).mean((1, 2))
+    values = sum_windows(rows, task.train) / len(task.train)
     write_bytes(path, save({"values": values.float()}))
 
 

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from contrafact.attribution.base import (
     AttributionTask,
-    Example,
     Progress,
     Queries,
     Scores,
@@ -329,12 +328,11 @@ class IndexEstimator:
 
     def _make_nulls(self, fitted: IndexState, path: Path) -> None:
         draws = fitted.draws(self._settings.n_draws)
-
-        def products(example: Example) -> Tensor:
-            features = fitted.features(*example, draws).mean(1, keepdim=True)
-            return fitted.products(features).mean((0, 1, 2))
-
-        make_nulls(fitted.task, path, count=self._settings.n_null, products=products)
+        make_nulls(
+            fitted.task, path, count=self._settings.n_null,
+            features=lambda example: fitted.features(*example, draws),
+            products=fitted.products,
+        )  # fmt: skip
 
     def _with_nulls(self, fitted: IndexState, directory: Path) -> IndexState:
         null = read_nulls(directory / NULL, count=self._settings.n_null)
