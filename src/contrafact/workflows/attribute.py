@@ -174,6 +174,7 @@ def attribute(  # noqa: PLR0913 - options of a command
     level: float = 0.9,
     prompt: str | None = None,
     report: Path | None = None,
+    listen: bool = True,
     progress: Progress = silent,
     command: str = "",
 ) -> Attribution:
@@ -189,6 +190,7 @@ def attribute(  # noqa: PLR0913 - options of a command
             what is missing to 1 may be false.
         prompt: What the song was made from; its tags are read if None.
         report: Where to write an HTML report, if anywhere.
+        listen: Whether to look for the passages that matched.
         progress: Told about every part.
         command: What the user typed, for the report.
 
@@ -215,6 +217,9 @@ def attribute(  # noqa: PLR0913 - options of a command
     result = _assembled(
         workspace, asked, method, scores, by=cast(SourceKind, by), level=level
     )
+    if listen:
+        found = _passages(workspace, asked, method, result.tables["recording"])
+        result = replace(result, passages=found)
     progress("attributing", 1, 1)
     result = replace(result, command=command, elapsed_s=time.monotonic() - started)
     folder = workspace.attributions_dir / result.attribution_id
@@ -298,7 +303,7 @@ def _assembled(
         by=by,
         tables=tables,
         unattributed=rests,
-        passages=_passages(workspace, asked, method, tables["recording"]),
+        passages=(),
         is_calibrated=scale is not None,
         provenance=_provenance(asked, method),
         stamp=_stamp(workspace, asked, method),

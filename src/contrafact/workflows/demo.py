@@ -92,11 +92,15 @@ def run_demo(
     )
     # The first answer is what gets checked; the check then gives the scale
     # in which the second states influence.
-    first = _answer(workspace, song.path, recipe, command, progress)
+    first = attribute(
+        workspace, song.path, model=recipe, listen=False, progress=progress
+    )
     checked = verify(
         workspace, first.attribution_id, controls=["random"], progress=progress
     )
-    answer = _answer(workspace, song.path, recipe, command, progress)
+    answer = attribute(
+        workspace, song.path, model=recipe, command=command, progress=progress
+    )
     report = root / "report.html"
     write_report(workspace, answer, checked, report)
     return DemoResult(attribution=answer, verification=checked, report=report)
@@ -127,9 +131,3 @@ def _prompt_for(workspace: Workspace, corpus: str) -> str:
     with workspace.catalog() as catalog:
         recordings = catalog.recordings()
     return next((r.caption for r in recordings if r.caption), "")
-
-
-def _answer(
-    workspace: Workspace, song: Path, model: str, command: str, progress: Progress
-) -> Attribution:
-    return attribute(workspace, song, model=model, command=command, progress=progress)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from diffusers import StableAudioDiTModel
@@ -95,7 +96,10 @@ def arithmetic() -> str:
     seed, nor are those of two makes of processor.
     """
     # The method is newer than the oldest torch that is supported.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    found: Callable[[], Mapping[str, Any]] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )
+    capabilities = found()
     units = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
     return "bfloat16" if any(capabilities.get(u) for u in units) else "float32"
 
