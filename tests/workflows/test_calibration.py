@@ -61,8 +61,8 @@ def test_large_predictions_weigh_more(workspace, record):
 
 
 def test_too_few_measurements_give_no_scale(workspace, record):
-    """Two removals are not enough to say what a score is worth."""
-    measured(workspace, record, [(2.0, 1.0), (4.0, 2.0)])
+    """One removal is not enough to say what a score is worth."""
+    measured(workspace, record, [(2.0, 1.0)])
     assert scale_of(workspace, record, make_estimator("index")) is None
 
 

@@ -23,7 +23,7 @@ from contrafact.workflows.models import ModelRecord
 
 __all__ = ["add_measurement", "scale_of"]
 
-_NEEDED = 3  # measurements before a scale is used
+_NEEDED = 2  # measurements before a scale is used: one removal, and one control
 _PATIENCE_S = 10.0
 _Measured = dict[str, dict[str, tuple[float, float]]]
 """By estimator and settings: predicted and measured rise of every removal."""
