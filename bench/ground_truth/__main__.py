@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from common import Bench
 from contrafact.core.parallel import map_in_order
+from contrafact.generators.studio.network import arithmetic
 from contrafact.workflows.recipes import find_recipe
 from contrafact.workflows.train import versions
 
@@ -112,7 +113,11 @@ def write_manifest(bench: Bench, plan: list[Run], target: Path) -> None:
 
 
 def processor_name() -> str:
-    """Return what the processor calls itself."""
+    """Return what the processor calls itself, and what it multiplies in."""
+    return f"{_model_name()}, {arithmetic()}"
+
+
+def _model_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -56,10 +56,12 @@ def make_plan(
     halves = _halves(len(artists), n_halves, seed)
     plan = [_run("full", "all", s, ()) for s in range(2)]
     plan += _without("collection", collections, seeds=range(2))
-    plan += [_run("half", str(i), 0, gone) for i, gone in enumerate(halves)]
-    plan += [_run("full", "all", s, ()) for s in range(2, 5)]
+    plan += _half_runs(halves, seed=0, numbers=range(24))
+    plan += _half_runs(halves, seed=1, numbers=range(16))
     plan += _without("artist", artists, seeds=range(1))
-    plan += [_run("half", str(i), 1, gone) for i, gone in enumerate(halves)]
+    plan += _half_runs(halves, seed=0, numbers=range(24, n_halves))
+    plan += [_run("full", "all", s, ()) for s in range(2, 5)]
+    plan += _half_runs(halves, seed=1, numbers=range(16, n_halves))
     plan += _artist_halves(artists, seed)
     plan += _without("collection", collections, seeds=range(2, 5))
     plan += _without("artist", artists, seeds=range(1, 2))
@@ -68,6 +70,17 @@ def make_plan(
 
 def _run(kind: str, name: str, seed: int, left_out: Sequence[int]) -> Run:
     return Run(kind=kind, name=name, seed=seed, left_out=tuple(left_out))
+
+
+def _half_runs(
+    halves: Sequence[Sequence[int]], *, seed: int, numbers: Sequence[int]
+) -> list[Run]:
+    """Some of the random halves."""
+    return [
+        _run("half", str(number), seed, halves[number])
+        for number in numbers
+        if number < len(halves)
+    ]
 
 
 def _without(kind: str, owner: Sequence[str], *, seeds: Sequence[int]) -> list[Run]:
