@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from scipy.fft import rfft
 
 from contrafact.core.errors import EntryError
 
@@ -42,6 +43,8 @@ _MOST_ERRORS = 0.35
 _LEAST_EVIDENCE = 2.4
 """(1/2 - errors) * sqrt(words): the paper's threshold at its 256 words."""
 _CHUNK = 1 << 16
+_BLOCK = 32
+"""Frames transformed at a time: few enough to stay in the processor's cache."""
 _BITS = np.arange(_N_BITS, dtype=np.uint32)
 
 
@@ -120,7 +123,7 @@ def fingerprint_of(samples: NDArray[np.float32], sample_rate: int) -> Fingerprin
     Returns:
         One word for every 35 ms, but for the first and last 0.2 s.
     """
-    mono = np.ascontiguousarray(samples.mean(axis=0, dtype=np.float32))
+    mono = _mono(samples)
     if sample_rate != _RATE:
         mono = soxr.resample(mono, sample_rate, _RATE, quality="LQ")
     if len(mono) < _FRAME + _HOP:
@@ -133,15 +136,27 @@ def fingerprint_of(samples: NDArray[np.float32], sample_rate: int) -> Fingerprin
     return Fingerprint(words, is_sound[1:] & is_sound[:-1])
 
 
+def _mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of the channels; whole rows are added, which is faster."""
+    total: NDArray[np.float32] = samples[0].astype(np.float32)
+    for channel in samples[1:]:
+        total += channel
+    total /= len(samples)
+    return total
+
+
 def _band_energy(mono: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return `(n_frame, 33)`: energy in bands of equal width in pitch."""
     frames = np.lib.stride_tricks.sliding_window_view(mono, _FRAME)[::_HOP]
     window = np.hanning(_FRAME).astype(np.float32)
     edges_hz = np.geomspace(_LOW_HZ, _HIGH_HZ, _N_BITS + 2)
     edges = np.round(edges_hz * _FRAME / _RATE).astype(int)
-    spectrum = np.fft.rfft(frames * window, axis=1)[:, : edges[-1]]
-    power = spectrum.real**2 + spectrum.imag**2
-    energy: NDArray[np.float32] = np.add.reduceat(power, edges[:-1], axis=1)
+    energy = np.empty((len(frames), _N_BITS + 1), np.float32)
+    for start in range(0, len(frames), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        spectrum = rfft(frames[block] * window, axis=1)[:, edges[0] : edges[-1]]
+        power = spectrum.real**2 + spectrum.imag**2
+        np.add.reduceat(power, edges[:-1] - edges[0], axis=1, out=energy[block])
     return energy
 
 
