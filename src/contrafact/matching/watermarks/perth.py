@@ -2,7 +2,7 @@
 
 The weights are in the wheel of `resemble-perth` (MIT). Their file is of the
 kind that can hold code, so it is believed by its digest alone, and read by a
-loader that takes tensors and nothing else; see docs/decisions.
+reader of our own that knows tensors and nothing else; see docs/decisions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from contrafact.matching.watermarks.base import (
     check_sound,
     fitted,
 )
+from contrafact.matching.watermarks.checkpoints import read_checkpoint
 from contrafact.matching.watermarks.packages import (
     folder_of_package,
     import_module_alone,
@@ -158,6 +159,5 @@ def _tensors(path: Path) -> dict[str, Any]:
             f"{path} is not the file of weights that was examined, and its kind can "
             "hold code, so it is not opened. Install resemble-perth 1.0.1."
         )
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    model: dict[str, Any] = found["model"]
-    return model
+    model = read_checkpoint(data, source=str(path))["model"]
+    return {name: torch.from_numpy(array) for name, array in model.items()}
