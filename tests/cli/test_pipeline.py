@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from contrafact.audit.marking_keys import open_marking_key
-from contrafact.catalog import read_audio
+from contrafact.catalog import encode_audio, read_audio
 from contrafact.cli.commands import app
 from contrafact.core.config import keys_dir_from_environment
 
@@ -126,6 +126,23 @@ def test_the_same_seed_gives_the_same_song(ws: Path, song: Path) -> None:
         assert str(out) in shown.stdout
         samples = (read_audio(path).samples for path in (out, song))
         assert np.array_equal(*samples) is is_same
+
+
+def test_a_song_is_made_with_a_mark_inside(ws: Path, model: dict[str, Any]) -> None:
+    """The register keeps it; written anew without tags, the song is still known."""
+    out = ws.parent / "marked.wav"
+    words = ["generate", PROMPT, "--model", model["id"], "--seed", 5, "--seconds", 9]
+    made = document(*words, "--watermark", "-o", out, "-w", ws)
+    scheme, payload = made["marked"]["watermark"].split(":")
+    assert scheme == "patchwork"
+    read = document("mark", out, "--read")["watermarks"]
+    assert payload in {w["payload"] for w in read if w["name"] == "patchwork"}
+    bare, audio = ws.parent / "bare.wav", read_audio(out, mono=False)
+    bare.write_bytes(encode_audio(bare, 0.8 * audio.samples, audio.sample_rate))
+    found = document("origin", "identify", bare, "-w", ws)
+    assert (found["verdict"], found["generator"]) == ("ai", model["id"])
+    kinds = {e["kind"]: e["generator"] for e in found["evidence"]}
+    assert kinds["watermark:patchwork"] == model["id"]
 
 
 def test_without_marks_the_same_seed_gives_the_same_bytes(ws: Path, song: Path) -> None:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from contrafact.catalog import Workspace
+from contrafact.catalog import Workspace, encode_audio
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
 from contrafact.rights.corpora import write_corpus_consents
 from contrafact.workflows.ingest import ingest
@@ -104,3 +105,32 @@ def indexed_for_matching(
 def matched(indexed_for_matching: Path, tmp_path: Path) -> Path:
     """Root of a copy of that workspace."""
     return Path(shutil.copytree(indexed_for_matching, tmp_path / "ws"))
+
+
+@pytest.fixture(scope="session")
+def write_song() -> Callable[..., Path]:
+    """Return a function that writes eight seconds of chords over noise.
+
+    They can carry a watermark. It takes the path, and tags by name.
+    """
+
+    def write(path: Path, **tags: str) -> Path:
+        rng, rate = np.random.default_rng(0), 16_000
+        t = np.arange(rate // 4) / rate
+        parts = [
+            sum(
+                np.sin(2 * np.pi * k * hz * t) / k
+                for hz in 110 * 2 ** (rng.integers(0, 40, 5) / 12)
+                for k in range(1, 9)
+            )
+            * np.exp(-rng.uniform(1, 6) * t)
+            for _ in range(32)
+        ]
+        sound = np.concatenate(parts)
+        sound = 0.4 * sound / np.abs(sound).max() + rng.normal(0, 0.004, sound.size)
+        named = {f"contrafact_{name}": text for name, text in tags.items()}
+        whole = sound[None].astype(np.float32)
+        path.write_bytes(encode_audio(path, whole, rate, tags=named))
+        return path
+
+    return write

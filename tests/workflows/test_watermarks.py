@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from contrafact.catalog import Workspace, encode_audio, read_tags
+from contrafact.catalog import Workspace, read_tags
 from contrafact.core.config import keys_dir_from_environment
 from contrafact.core.errors import AudioError, SigningKeyError, WatermarkError
 from contrafact.workflows.mark import mark
@@ -37,28 +38,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def song(tmp_path: Path) -> Path:
-    """A FLAC file of eight seconds of chords over noise, with a tag."""
-    rng = np.random.default_rng(0)
-    t = np.arange(RATE // 4) / RATE
-    parts = [
-        sum(
-            np.sin(2 * np.pi * k * hz * t) / k
-            for hz in 110 * 2 ** (rng.integers(0, 40, 5) / 12)
-            for k in range(1, 9)
-        )
-        * np.exp(-rng.uniform(1, 6) * t)
-        for _ in range(32)
-    ]
-    sound = np.concatenate(parts)
-    sound = 0.4 * sound / np.abs(sound).max() + rng.normal(0, 0.004, sound.size)
-    path = tmp_path / "song.flac"
-    path.write_bytes(
-        encode_audio(
-            path, sound[None].astype(np.float32), RATE, tags={"contrafact_seed": "7"}
-        )
-    )
-    return path
+def song(tmp_path: Path, write_song: Callable[..., Path]) -> Path:
+    """A song that can carry a mark, with a tag."""
+    return write_song(tmp_path / "song.flac", seed="7")
 
 
 def test_marked_song_is_read_back_as_evidence(

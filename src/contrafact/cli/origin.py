@@ -178,6 +178,15 @@ def identify(
         bool,
         typer.Option("--models", help="Ask the models that are held, too: slower."),
     ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="DIR",
+            show_default=False,
+            help="A folder that holds weights of watermarks, in folders by name.",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -189,7 +198,7 @@ def identify(
     opened = open_workspace(workspace)
     from contrafact.workflows.origin import identify_origin
 
-    finding = identify_origin(opened, file, ask_models=models)
+    finding = identify_origin(opened, file, ask_models=models, weights=weights)
     if as_json:
         print_json(finding)
     else:

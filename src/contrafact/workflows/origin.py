@@ -1,24 +1,28 @@
 """Which generator made it: enrolling, and asking with all evidence there is.
 
 The registry of generators is the folder `origin` of the workspace. What a file
-declares (content credentials) and the register of outputs are looked up here,
-since the package that listens knows neither.
+declares (content credentials), watermarks, and the register of outputs are looked
+up here, since the package that listens knows none of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from contrafact.catalog import Workspace, read_info
-from contrafact.core.errors import CredentialsError, EnrolmentError
+from contrafact.core.errors import CredentialsError, EnrolmentError, SigningKeyError
 from contrafact.core.matches import OriginEvidence, OriginFinding
+from contrafact.core.units import digest_of
 from contrafact.matching.origin import MIN_S, Enrolled, OriginRegistry
 from contrafact.workflows.mark import read_marks
-from contrafact.workflows.outputs import find_outputs
+from contrafact.workflows.outputs import OutputRegister, find_outputs
 from contrafact.workflows.progress import Progress, silent, stage_progress
+from contrafact.workflows.stores import all_stores
+from contrafact.workflows.watermarks import read_marks as read_watermarks
+from contrafact.workflows.watermarks import read_own_mark, watermark_key
 
 __all__ = [
     "described",
@@ -28,6 +32,7 @@ __all__ = [
     "identify_origin",
     "open_registry",
     "origin_of",
+    "origin_state",
 ]
 
 _STATES = {"valid": "signed by somebody trusted", "untrusted": "signed by anybody"}
@@ -151,7 +156,11 @@ def _usual_spacing(enrolled: Enrolled) -> float:
 
 
 def identify_origin(
-    workspace: Workspace, path: Path, *, ask_models: bool = False
+    workspace: Workspace,
+    path: Path,
+    *,
+    ask_models: bool = False,
+    weights: Path | None = None,
 ) -> OriginFinding:
     """Return who made a recording, by all evidence there is.
 
@@ -159,13 +168,17 @@ def identify_origin(
         workspace: Whose registry, register and models.
         path: Any audio file.
         ask_models: Whether to ask the models that are held, which takes seconds.
+        weights: Folder with a folder of weights for each watermark of others.
 
     Raises:
         AudioError: If the file cannot be read, is silent, or under 4 s.
         MatchIndexError: If the registry is damaged.
+        SigningKeyError: If the key of our own watermark cannot be used.
         WorkspaceError: If the register of outputs is damaged.
     """
-    others = [*_registered(workspace, path), *_credentials(path)]
+    maker = partial(_marked_by, workspace)
+    marks = read_watermarks(path, weights=weights, maker=maker)
+    others = [*_registered(workspace, path), *_credentials(path), *marks]
     if ask_models:
         from contrafact.workflows.origin_models import model_evidence
 
@@ -179,7 +192,8 @@ def origin_of(workspace: Workspace, path: Path) -> OriginFinding | None:
     For records that join all matching: put `finding.to_json()` under "origin",
     and null where this returns None: where nothing is enrolled and neither the
     file nor the register of outputs names a maker, and where the file is too
-    short to be judged.
+    short to be judged. Of watermarks only our own is read; a key of it that
+    cannot be used counts as none, and is told where marks are asked for.
 
     Raises:
         AudioError: If the file cannot be read or is silent.
@@ -188,8 +202,34 @@ def origin_of(workspace: Workspace, path: Path) -> OriginFinding | None:
     """
     if read_info(path).duration_s < MIN_S:
         return None
-    finding = identify_origin(workspace, path)
+    try:
+        marks = read_own_mark(path, maker=partial(_marked_by, workspace))
+    except SigningKeyError:
+        marks = []
+    others = [*_registered(workspace, path), *_credentials(path), *marks]
+    finding = open_registry(workspace).identify(path, others=others)
     return finding if finding.evidence else None
+
+
+def origin_state(workspace: Workspace) -> str:
+    """Return a digest of what findings depend on beside the file itself."""
+    known = [enrolled.digest for enrolled in open_registry(workspace).classes()]
+    try:
+        key = watermark_key(make=False) or b""
+    except SigningKeyError:
+        key = b""
+    return digest_of("\n".join([*known, digest_of(key)]).encode())
+
+
+def _marked_by(workspace: Workspace, mark: str) -> str | None:
+    """Return the model whose outputs carry a mark, if one alone can be meant."""
+    models = {
+        record.model
+        for store in all_stores(workspace)
+        for record in OutputRegister.of(store).records()
+        if any(file.watermark == mark for file in record.files)
+    }
+    return models.pop() if len(models) == 1 else None
 
 
 def _registered(workspace: Workspace, path: Path) -> Iterator[OriginEvidence]:

@@ -29,7 +29,7 @@ from contrafact.workflows.match_indexes import (
     open_indexes,
     read_indexes,
 )
-from contrafact.workflows.origin import origin_of
+from contrafact.workflows.origin import origin_of, origin_state
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.screened import Screened, Upload
 
@@ -127,7 +127,7 @@ def records_of(
         WorkerError: If the processes cannot start.
     """
     indexes = open_indexes(workspace, progress)
-    state = _state(indexes, listening)
+    state = _state(workspace, indexes, listening)
     kept = Screened(
         matching_dir(workspace) / "screened" / f"{indexes.digest[:16]}.sqlite",
         json.dumps(state, sort_keys=True),
@@ -237,11 +237,12 @@ def _lost(task: _Task, result: Lost) -> Json:
     return document(found, Names(recordings={}, works={}))
 
 
-def _state(indexes: MatchIndexes, listening: Listening) -> Json:
+def _state(workspace: Workspace, indexes: MatchIndexes, listening: Listening) -> Json:
     """Return what a record depends on beside the file itself."""
     return {
         "contrafact": __version__,
         "index": indexes.digest,
         "n_recordings": len(indexes.recording_ids),
         "listening": asdict(listening),
+        "origin": origin_state(workspace),
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,15 @@ import pytest
 import soundfile
 import soxr
 
-from contrafact.core.errors import AudioError, EnrolmentError, MatchIndexError
+from contrafact.core.errors import (
+    AudioError,
+    EnrolmentError,
+    MatchIndexError,
+    StorageError,
+)
 from contrafact.matching.origin import OriginRegistry
+from contrafact.matching.origin import _keeping as keeping_module
+from contrafact.matching.origin import registry as registry_module
 from contrafact.matching.origin.chain import RATE
 
 Write = Callable[..., Path]
@@ -77,6 +85,69 @@ def test_a_registry_reads_back_as_it_was(
     assert registry.names() == ["even", "odd", "people", "third"]
     again = OriginRegistry.open(registry._directory)
     assert again.identify(people[0]) == registry.identify(people[0])
+
+
+def _copy(registry: OriginRegistry, folder: Path) -> OriginRegistry:
+    shutil.copytree(registry._directory, folder)
+    return OriginRegistry.open(folder)
+
+
+def test_what_is_worked_out_is_kept_and_gives_the_same_answers(
+    registry: OriginRegistry,
+    generated: dict[str, list[Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To the last bit, and without being worked out again."""
+    asked = generated["odd"][0]
+    first = _copy(registry, tmp_path / "kept")
+    finding = first.identify(asked)
+    monkeypatch.setattr(registry_module, "calibrate", None)
+    assert OriginRegistry.open(first._directory).identify(asked) == finding
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_what_was_kept_is_worked_out_again_if_it_does_not_fit(
+    registry: OriginRegistry,
+    generated: dict[str, list[Path]],
+    tmp_path: Path,
+    damage: str,
+) -> None:
+    """Damaged, or of other classes under this one's name."""
+    mine = _copy(registry, tmp_path / "mine")
+    expected = mine.identify(generated["odd"][0])
+    (kept,) = mine._directory.glob("calibration-*.npz")
+    if damage == "cut":
+        kept.write_bytes(kept.read_bytes()[:-99])
+    else:
+        less = _copy(registry, tmp_path / "less")
+        less.remove("odd")
+        less.calibration()
+        (other,) = less._directory.glob("calibration-*.npz")
+        assert other.name != kept.name
+        shutil.copy(other, kept)
+    again = OriginRegistry.open(mine._directory)
+    assert again.identify(generated["odd"][0]) == expected
+    assert [p.name for p in mine._directory.glob("cal*")] == [kept.name]
+
+
+def test_a_registry_that_cannot_be_written_can_be_asked(
+    registry: OriginRegistry,
+    generated: dict[str, list[Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It works the calibration out each time, and keeps nothing."""
+
+    def full(path: Path, data: bytes) -> None:
+        raise StorageError("The disk is full.")
+
+    mine = _copy(registry, tmp_path / "mine")
+    for path in mine._directory.glob("calibration-*.npz"):
+        path.unlink()
+    monkeypatch.setattr(keeping_module, "write_bytes", full)
+    assert mine.identify(generated["odd"][0]).verdict == "ai"
+    assert list(mine._directory.glob("cal*")) == []
 
 
 def test_removing_forgets(tmp_path: Path, generated: dict[str, list[Path]]) -> None:

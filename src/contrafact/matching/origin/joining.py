@@ -19,8 +19,11 @@ from contrafact.matching.origin.hearing import Heard, Row
 
 __all__ = ["Ranking", "Rules", "decide", "rank"]
 
-_DECLARED = {"register": 0.999, "credentials": 0.99, "watermark": 0.99, "tags": 0.9}
+_DECLARED = {"register": 0.999, "credentials": 0.99, "tags": 0.9}
 """Kinds that say it themselves, and how far each is believed."""
+_MARK = "watermark:"
+"""Before the name of a scheme. One that states a rate of false alarms is believed
+at that rate; one that states none is a hint, and never decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +70,26 @@ def decide(
         heard: The recording.
         calibration: None if too little is enrolled to state rates.
         others: Evidence from elsewhere: with a p-value if it was measured, without
-            one if the file declares it.
+            one if the file declares it. A watermark with one carries the verdict
+            by itself, at a rate of its own besides that of the rules.
         rules: When what is said.
     """
     rules = rules or Rules()
     told = [_tell(row, calibration, rules) for row in heard.rows]
     best = min(told, key=lambda t: t.p_value)
-    measured = [e for e in others if e.p_value is not None]
+    marks = [e for e in others if e.kind.startswith(_MARK)]
+    measured = [e for e in others if e.p_value is not None and e not in marks]
     p_values = [best.p_value * len(told), *(e.p_value or 1.0 for e in measured)]
     p_value = min(1.0, min(p_values) * len(p_values))
     evidence = (*best.evidence, *others)
     verdict, probability = _verdict(p_value, best.surprise, calibration, rules)
     name = best.named or _named_by(measured, rules) if verdict == "ai" else None
     rate = rules.false_alarms if verdict == "ai" else p_value
+    if sure := _sure_marks(marks, rules):
+        rate = min(1.0, len(marks) * min(e.p_value or 1.0 for e in sure))
+        known = probability if verdict == "ai" else 0.0
+        verdict, probability = "ai", max(known, 1 / (1 + _bound(rate)))
+        name = next((e.generator for e in sure if e.generator), name)
     declared = [e for e in others if e.kind in _DECLARED and e.p_value is None]
     if declared:
         surest = max(declared, key=lambda e: _DECLARED[e.kind])
@@ -116,6 +126,13 @@ def _named_by(measured: Sequence[OriginEvidence], rules: Rules) -> str | None:
     sure = [e for e in measured if (e.p_value or 0.0) <= limit and e.generator]
     names = {e.generator for e in sure}
     return names.pop() if len(names) == 1 else None
+
+
+def _sure_marks(marks: Sequence[OriginEvidence], rules: Rules) -> list[OriginEvidence]:
+    """Return the watermarks that alone carry a verdict, the surest first."""
+    limit = rules.false_alarms / max(1, len(marks))
+    sure = [e for e in marks if e.p_value is not None and e.p_value <= limit]
+    return sorted(sure, key=lambda e: e.p_value or 1.0)
 
 
 def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:

@@ -24,6 +24,12 @@ from contrafact.matching.origin._files import (
     remove_class,
     write_class,
 )
+from contrafact.matching.origin._keeping import (
+    forget_calibration,
+    keep_calibration,
+    kept_calibration,
+    key_of,
+)
 from contrafact.matching.origin.calibration import (
     MIN_HUMANS,
     Calibration,
@@ -158,6 +164,7 @@ class OriginRegistry:
         """
         self.find(name)
         remove_class(self._directory, name)
+        forget_calibration(self._directory)
         del self._classes[name]
         self._is_calibrated = False
 
@@ -175,12 +182,22 @@ class OriginRegistry:
     def calibration(self) -> Calibration | None:
         """Return templates and nulls of all classes; None if too few are enrolled.
 
-        It takes a generator and `MIN_HUMANS` recordings by people.
+        It takes a generator and `MIN_HUMANS` recordings by people. It is worked out
+        once, which takes seconds, and kept in the folder.
         """
         if not self._is_calibrated:
-            self._calibration = self._calibrated()
+            self._calibration = self._kept_or_calibrated()
             self._is_calibrated = True
         return self._calibration
+
+    def _kept_or_calibrated(self) -> Calibration | None:
+        key = key_of(self.classes())
+        found = kept_calibration(self._directory, key)
+        if found is None:
+            found = self._calibrated()
+            if found is not None:
+                keep_calibration(self._directory, key, found)
+        return found
 
     def _calibrated(self) -> Calibration | None:
         generators = {c.name: c.rows() for c in self.classes() if not c.is_human}
