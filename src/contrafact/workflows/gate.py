@@ -15,14 +15,21 @@ from pathlib import Path
 from typing import Literal
 
 from contrafact.catalog import Entry, Workspace, examine
-from contrafact.catalog.recognition import AudioMatcher, Signature, SpectralMatcher
+from contrafact.catalog.recognition import AudioMatcher
 from contrafact.core.entities import Problem, Recording, Work
 from contrafact.core.errors import AudioError, CatalogError
-from contrafact.rights import WORLDWIDE, Consent, Decision, Territory, Use
+from contrafact.rights import (
+    WORLDWIDE,
+    Consent,
+    Decision,
+    SubjectKind,
+    Territory,
+    Use,
+)
 from contrafact.workflows.consent import open_registry, read_catalog
 from contrafact.workflows.declared import declared_reservations
 from contrafact.workflows.progress import Progress, silent, stage_progress
-from contrafact.workflows.signatures import signature_of, signature_of_file
+from contrafact.workflows.recognition import Recogniser, make_recogniser
 
 __all__ = [
     "GateReport",
@@ -56,6 +63,8 @@ class Refusal:
         by: What refused it: the consents, the sound, or that it is unreadable.
         recording: Its id.
         matches: The recording it sounds like, if that is why.
+        matched: What of that recording is reserved: its work, so that another
+            performance would be refused too, or only the recording.
         similarity: How much it does, in the matcher's measure, at most 1.
     """
 
@@ -66,6 +75,7 @@ class Refusal:
     digest: str | None = None
     work: str | None = None
     matches: str | None = None
+    matched: Literal["recording", "work"] | None = None
     similarity: float | None = None
 
 
@@ -106,7 +116,8 @@ def check_catalog(
         RegistryError: If the registry cannot be used.
     """
     known, works = read_catalog(workspace)
-    judge = _Judge(workspace, question, matcher or SpectralMatcher(), progress)
+    ear = make_recogniser(workspace, matcher)
+    judge = _Judge(workspace, question, ear, progress)
     return judge.report(known, known=known, works=works)
 
 
@@ -128,7 +139,7 @@ def check_folder(
         workspace: Where the catalog and the registry are.
         folder: The folder, or one file.
         question: What it is about.
-        matcher: Recognises sound; the spectral one if None.
+        matcher: Recognises sound, two by two; fingerprints if None.
         progress: Told about every part.
 
     Raises:
@@ -154,9 +165,8 @@ def check_folder(
     ]
     named = {w.id: w for w in [*(e.work for e in entries if e.work), *works]}
     declared, odd = declared_reservations([folder], skip=workspace.root)
-    judge = _Judge(
-        workspace, question, matcher or SpectralMatcher(), progress, declared
-    )
+    ear = make_recogniser(workspace, matcher)
+    judge = _Judge(workspace, question, ear, progress, declared)
     report = judge.report(asked, known=known, works=list(named.values()))
     refused = sorted([*report.refused, *unreadable], key=lambda r: r.file)
     return replace(
@@ -186,6 +196,14 @@ def _examined(
     return [found[file] for file in sorted(found)], problems
 
 
+@dataclass(frozen=True, slots=True)
+class _Barred:
+    """A recording that may not be used, and whether its work may not either."""
+
+    recording: Recording
+    is_work_reserved: bool
+
+
 class _Judge:
     """Answers one question about recordings."""
 
@@ -193,13 +211,13 @@ class _Judge:
         self,
         workspace: Workspace,
         question: Question,
-        matcher: AudioMatcher,
+        ear: Recogniser,
         progress: Progress,
         declared: Sequence[Consent] = (),
     ) -> None:
         self._workspace, self._question = workspace, question
         self._declared = declared
-        self._matcher, self._progress = matcher, progress
+        self._ear, self._progress = ear, progress
 
     def report(
         self,
@@ -227,8 +245,8 @@ class _Judge:
             n_files=len(asked),
             refused=tuple(refused),
             consents=consents,
-            matcher=self._matcher.name,
-            threshold=self._matcher.threshold,
+            matcher=self._ear.name,
+            threshold=self._ear.threshold,
         )
 
     def _decisions(
@@ -249,21 +267,23 @@ class _Judge:
 
     def _barred(
         self, known: Sequence[Recording], decisions: Mapping[str, Decision]
-    ) -> list[tuple[Recording, Signature]]:
-        """Return what somebody reserved, and its sound, as far as it is there."""
-        reserved = [
-            r
+    ) -> dict[str, _Barred]:
+        """Return what somebody reserved, by digest, as far as it can be heard."""
+        reserved: dict[str, _Barred] = {
+            r.digest: _Barred(r, _is_work_reserved(decisions[r.id]))
             for r in known
             if not decisions[r.id].is_allowed and decisions[r.id].consents
-        ]
-        pairs = ((r, signature_of(self._workspace, r, self._matcher)) for r in reserved)
-        return [(r, signature) for r, signature in pairs if signature is not None]
+        }
+        recordings = [barred.recording for barred in reserved.values()]
+        for recording in self._ear.learn(recordings, progress=self._progress):
+            del reserved[recording.digest]
+        return reserved
 
     def _refusal(
         self,
         recording: Recording,
         decision: Decision,
-        barred: Sequence[tuple[Recording, Signature]],
+        barred: Mapping[str, _Barred],
         *,
         is_new: bool,
     ) -> Refusal | None:
@@ -280,44 +300,52 @@ class _Judge:
             unallowed,
             reason=f"{unallowed.reason}; {heard.reason}",
             matches=heard.matches,
+            matched=heard.matched,
             similarity=heard.similarity,
         )
 
     def _heard(
-        self, recording: Recording, barred: Sequence[tuple[Recording, Signature]]
+        self, recording: Recording, barred: Mapping[str, _Barred]
     ) -> Refusal | None:
         """Return the refusal of a file that sounds like what is reserved."""
         if not barred:
             return None
         try:
-            own = signature_of(self._workspace, recording, self._matcher)
-            own = (
-                signature_of_file(Path(recording.file), self._matcher)
-                if own is None
-                else own
-            )
+            heard = self._ear.hear(recording, set(barred))
         except AudioError as error:
             return Refusal(file=recording.file, by="file", reason=str(error))
-        best = max(
-            ((self._matcher.similarity(own, s), r.id, r) for r, s in barred),
-            key=lambda found: found[:2],
-        )
-        if best[0] < self._matcher.threshold:
+        if heard is None:
             return None
-        reason = (
-            f"sounds like {best[2].title!r} ({best[1]}), which is reserved; "
-            f"similarity {best[0]:.2f}, from {self._matcher.threshold} on it is one"
-        )
+        found = barred[heard.digest]
         return Refusal(
             file=recording.file,
             by="audio",
-            reason=reason,
+            reason=_sounds_like(found, heard.evidence),
             recording=recording.id,
             digest=recording.digest,
             work=recording.work_id,
-            matches=best[1],
-            similarity=round(best[0], 4),
+            matches=found.recording.id,
+            matched="work" if found.is_work_reserved else "recording",
+            similarity=round(heard.similarity, 6),
         )
+
+
+def _is_work_reserved(decision: Decision) -> bool:
+    return any(c.subject_kind is SubjectKind.WORK for c in decision.consents)
+
+
+def _sounds_like(barred: _Barred, evidence: str) -> str:
+    """Say what was heard, and what else it might be."""
+    name = f"{barred.recording.title!r} ({barred.recording.id})"
+    if barred.is_work_reserved:
+        return (
+            f"sounds like {name}, a recording of a reserved work: {evidence}. "
+            "It is that recording, or the same work with the same timing"
+        )
+    return (
+        f"sounds like {name}, which is reserved: {evidence}. If it is the same work "
+        "played anew with the same timing, say so to whoever reserved the recording"
+    )
 
 
 def _unallowed(recording: Recording, decision: Decision) -> Refusal | None:

@@ -13,7 +13,7 @@ from contrafact.core.entities import Recording
 from contrafact.core.errors import UnknownEntityError
 from contrafact.workflows.stores import all_stores
 
-__all__ = ["keep_signature", "signature_of", "signature_of_file"]
+__all__ = ["file_of", "keep_signature", "signature_of"]
 
 
 def keep_signature(
@@ -26,7 +26,7 @@ def keep_signature(
         StorageError: If the disk is full or not writable.
         UnknownEntityError: If neither file nor signature is there.
     """
-    return _kept(workspace, recording.digest, _file_of(workspace, recording), matcher)
+    return _kept(workspace, recording.digest, file_of(workspace, recording), matcher)
 
 
 def signature_of(
@@ -37,15 +37,6 @@ def signature_of(
         return keep_signature(workspace, recording, matcher)
     except UnknownEntityError:
         return None
-
-
-def signature_of_file(path: Path, matcher: AudioMatcher) -> Signature:
-    """Return the signature of a file that is in no catalog; nothing is kept.
-
-    Raises:
-        AudioError: If the file cannot be read.
-    """
-    return matcher.signature(path)
 
 
 def _kept(
@@ -67,7 +58,8 @@ def _kept(
     return signature
 
 
-def _file_of(workspace: Workspace, recording: Recording) -> Path | None:
+def file_of(workspace: Workspace, recording: Recording) -> Path | None:
+    """Return a recording's file, in whichever store it is; None if in none."""
     for store in all_stores(workspace):
         try:
             return store.audio_path(recording)

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from contrafact.catalog import Workspace
-from contrafact.catalog.recognition import AudioMatcher, SpectralMatcher
+from contrafact.catalog.recognition import AudioMatcher
 from contrafact.core.entities import Recording
 from contrafact.core.errors import (
-    AudioError,
     ConfigError,
     LogDamagedError,
+    MatchIndexError,
     UnknownEntityError,
 )
 from contrafact.rights import SubjectKind, Withdrawal
 from contrafact.workflows.audit import append_entries, workspace_signer
 from contrafact.workflows.consent import open_registry, read_catalog
 from contrafact.workflows.contamination import Part, contaminated_parts
-from contrafact.workflows.signatures import keep_signature
+from contrafact.workflows.recognition import make_recogniser
 from contrafact.workflows.stores import all_stores
 from contrafact.workflows.withdrawals import (
     Policy,
@@ -92,7 +92,7 @@ def withdraw(
             the withdrawal is declared, and what holds it is contaminated.
         policy: What may be done meanwhile with models that hold it.
         grantor: Who withdraws; the log only commits to it.
-        matcher: Recognises its sound later; the spectral one if None.
+        matcher: Recognises its sound later, two by two; fingerprints if None.
 
     Raises:
         ConfigError: If there is no reason.
@@ -115,7 +115,7 @@ def withdraw(
         parts = _parts(workspace, record)
         elapsed = time.perf_counter() - started
         _reserve(workspace, record, grantor)
-        unheard = _remember(workspace, recordings, matcher or SpectralMatcher())
+        unheard = _remember(workspace, recordings, matcher)
         if record.entry is None:
             record = _enter(workspace, record, parts, grantor)
     return WithdrawalReport(
@@ -226,13 +226,15 @@ def _enter(
 
 
 def _remember(
-    workspace: Workspace, recordings: Sequence[Recording], matcher: AudioMatcher
+    workspace: Workspace, recordings: Sequence[Recording], matcher: AudioMatcher | None
 ) -> tuple[str, ...]:
-    """Keep what the recordings sound like; return those that are not there."""
-    unheard = []
-    for recording in recordings:
-        try:
-            keep_signature(workspace, recording, matcher)
-        except (AudioError, UnknownEntityError):
-            unheard.append(str(recording.id))
-    return tuple(unheard)
+    """Keep what the recordings sound like; return those that will not be known.
+
+    What is kept may be damaged: that must not keep anybody from withdrawing, and
+    the gate, which needs it, says so.
+    """
+    try:
+        left = make_recogniser(workspace, matcher).learn(recordings)
+    except MatchIndexError:
+        left = list(recordings)
+    return tuple(str(recording.id) for recording in left)
