@@ -107,6 +107,24 @@ def test_conflicts_are_listed_and_can_be_ended(
     assert run("consent", "conflicts", "-w", filled).stdout == "No conflicts.\n"
 
 
+def test_one_conflict_is_one_line(
+    run: Run,
+    document: Document,
+    filled: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A withdrawal reserves a recording and its work at once: it is told once."""
+    monkeypatch.setenv("CONTRAFACT_KEYS", str(tmp_path / "keys"))
+    assert run("audit", "keys", "new").exit_code == 0
+    words = ["withdraw", "Work 0", "--reason", "r", "--effective", "today"]
+    assert run(*words, "-w", filled).exit_code == 0
+    both = document(run("consent", "conflicts", "-w", filled, "--json"))["conflicts"]
+    lines = run("consent", "conflicts", "-w", filled).stdout.splitlines()
+    assert len(both) > len(lines) > 0
+    assert len(lines) == len(set(lines))
+
+
 def test_the_template_is_a_table(run: Run, document: Document, filled: Path) -> None:
     """Empty, or with the catalog in it; as a document it explains itself."""
     assert run("consent", "template").stdout.count("\n") == 1

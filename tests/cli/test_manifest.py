@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,26 @@ def test_consents_of_the_registry_are_what_counts(
     assert document(run("manifest", "show", "-w", filled, "--json")) == {
         "manifests": []
     }
+
+
+def test_what_is_contained_cannot_be_disproved(
+    run: Run, document: Read, filled: Path
+) -> None:
+    """The answer is a document with the proofs of the contrary, and a code."""
+    w = ["-w", filled]
+    built = document(run("manifest", "build", "--all", *w, "--json"))
+    shown = document(run("manifest", "show", built["root"], *w, "--json"))
+    words = ["manifest", "disprove", shown["list"][0]["work"], *w]
+    refused = run(*words, "--json")
+    answer = json.loads(refused.stdout)
+    assert (refused.exit_code, answer["disproved"]) == (10, False)
+    assert [p["kind"] for p in answer["proofs"]] == ["inclusion"]
+    assert built["root"][:16] in answer["reason"]
+    plain = run(*words)
+    assert (plain.exit_code, plain.stdout) == (10, "")
+    assert "cannot be proved to be absent" in plain.stderr
+    absent = document(run("manifest", "disprove", "W-", *w, "--json"))
+    assert absent["disproved"]
 
 
 def test_what_cannot_be_proved_has_an_exit_code(run: Run, filled: Path) -> None:

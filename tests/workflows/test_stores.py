@@ -6,19 +6,25 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from contrafact.audit import generate_key
 from contrafact.catalog import Workspace
+from contrafact.core.config import keys_dir_from_environment
 from contrafact.core.errors import TrainingError
 from contrafact.workflows.admission import admit
 from contrafact.workflows.consent import import_consents
+from contrafact.workflows.contamination import contaminated_parts
 from contrafact.workflows.ingest import ingest
+from contrafact.workflows.models import find_model, recordings_of
 from contrafact.workflows.stores import STAMP, home_of, unlicensed_store
 from contrafact.workflows.train import train
+from contrafact.workflows.withdraw import withdraw
 
 TRACED = """
 import os, sys
@@ -127,3 +133,23 @@ def test_what_is_refused_leaves_the_licensed_store(fresh: Path, tmp_path: Path) 
     assert import_consents(workspace, [table]).is_taken
     assert mine.id in {r.id for r in admit(workspace).recordings}
     assert workspace.files.verify(mine.digest)
+
+
+@pytest.mark.slow
+def test_research_with_what_is_withdrawn_is_contaminated_from_the_start(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is trained on all the same, but marked, set apart, and never clean."""
+    monkeypatch.setenv("CONTRAFACT_KEYS", str(tmp_path / "keys"))
+    generate_key(keys_dir_from_environment())
+    workspace = Workspace.open(fresh)
+    with workspace.catalog() as catalog:
+        gone = catalog.recordings()[0]
+    done = withdraw(workspace, gone.id, reason="r", effective=date.today())
+    train(workspace, recipe="tiny", name="dirty", unlicensed_research=True)
+    store = home_of(workspace, "dirty")
+    assert store.root == unlicensed_store(workspace).root
+    model = find_model(store, "dirty")
+    assert gone.id in recordings_of(model)
+    named = {(p.kind, p.name) for p in contaminated_parts(store, done.record)}
+    assert ("model", "dirty") in named

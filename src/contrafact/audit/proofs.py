@@ -134,8 +134,8 @@ def disprove(
     tree = _Sorted(manifest, work=work, recording=recording, digest=digest)
     if tree.found():
         raise ProofError(
-            f"{tree.name} is in the manifest {manifest.header.root[:16]}. "
-            "`contrafact manifest prove` proves that."
+            f"{tree.name} is in the manifest {manifest.header.root[:16]}, so it cannot "
+            "be proved to be absent. `contrafact manifest prove` proves that it is in."
         )
     neighbours = (tree.place - 1, tree.place)
     indexes = [i for i in neighbours if 0 <= i < len(tree.leaves)]

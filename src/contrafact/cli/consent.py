@@ -185,7 +185,8 @@ def conflicts(
     if as_json:
         print_json({"conflicts": [conflict_document(c) for c in found]})
     elif found:
-        print_lines(*map(str, found))
+        # A withdrawal may reserve a recording and its work by one and the same act.
+        print_lines(*dict.fromkeys(map(str, found)))
     else:
         print_lines("No conflicts.")
 

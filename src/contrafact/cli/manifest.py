@@ -11,7 +11,7 @@ import typer
 from contrafact.cli._options import JsonOption, WorkspaceOption, open_workspace
 from contrafact.cli._output import print_json, print_lines, print_next, print_rows
 from contrafact.cli._progress import show_progress
-from contrafact.core.errors import ConfigError
+from contrafact.core.errors import ConfigError, ProofError
 
 if TYPE_CHECKING:
     from contrafact.workflows.manifest import ManifestInfo
@@ -233,14 +233,26 @@ def disprove(
 ) -> None:
     """Prove that a work, a recording or a file is not in a manifest, or in none.
 
+    If it is in one, the exit code is 10, and --json prints the proofs of that.
+
     Example:
         contrafact manifest disprove --file song.wav --json -w ws
     """
     subject = _subject(work, recording, file)
     opened = open_workspace(workspace)
-    from contrafact.workflows.manifest import disprove_all
+    from contrafact.workflows.manifest import disprove_all, prove_all
 
-    _show_proofs(disprove_all(opened, subject, root=manifest), as_json=as_json)
+    try:
+        proofs = disprove_all(opened, subject, root=manifest)
+    except ProofError as error:
+        if as_json:
+            held = prove_all(opened, subject, root=manifest)
+            print_json({"disproved": False, "reason": str(error), "proofs": held})
+        raise
+    if as_json:
+        print_json({"disproved": True, "proofs": proofs})
+    else:
+        _show_proofs(proofs, as_json=False)
 
 
 def _subject(

@@ -65,7 +65,10 @@ class Refusal:
         matches: The recording it sounds like, if that is why.
         matched: What of that recording is reserved: its work, so that another
             performance would be refused too, or only the recording.
-        similarity: How much it does, in the matcher's measure, at most 1.
+        method: What heard that: `fingerprint-1`, or `spectral-1` where that was not
+            sure.
+        similarity: How much it does, in the measure of the method, at most 1: for
+            fingerprints, 1 less how often a file without it sounds so.
     """
 
     file: str
@@ -76,6 +79,7 @@ class Refusal:
     work: str | None = None
     matches: str | None = None
     matched: Literal["recording", "work"] | None = None
+    method: str | None = None
     similarity: float | None = None
 
 
@@ -301,6 +305,7 @@ class _Judge:
             reason=f"{unallowed.reason}; {heard.reason}",
             matches=heard.matches,
             matched=heard.matched,
+            method=heard.method,
             similarity=heard.similarity,
         )
 
@@ -326,6 +331,7 @@ class _Judge:
             work=recording.work_id,
             matches=found.recording.id,
             matched="work" if found.is_work_reserved else "recording",
+            method=heard.method,
             similarity=round(heard.similarity, 6),
         )
 

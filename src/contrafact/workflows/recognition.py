@@ -8,6 +8,7 @@ nothing is barred.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +46,13 @@ class Recognised:
 
     Attributes:
         digest: Of the recording's file.
-        similarity: In the recogniser's measure, from its threshold to 1.
+        method: What heard it, by name and version.
+        similarity: In the measure of the method, from its threshold to 1.
         evidence: What was heard, in words.
     """
 
     digest: str
+    method: str
     similarity: float
     evidence: str
 
@@ -136,15 +139,18 @@ class PairwiseRecogniser:
         if best < self.threshold:
             return None
         evidence = f"similarity {best:.2f}, from {self.threshold} on it is one"
-        return Recognised(digest=digest, similarity=best, evidence=evidence)
+        return Recognised(
+            digest=digest, method=self.name, similarity=best, evidence=evidence
+        )
 
 
 class FingerprintRecogniser:
     """Looks a file up in an index of fingerprints; similarity is 1 - p.
 
     Here p is how often a file without the recording reaches evidence as strong.
-    Of recordings that an earlier version kept spectra of, and whose files are
-    gone since, the spectra are compared.
+    Where that is not enough, spectra are compared with the few recordings that
+    the index proposes; and with those that it does not hold, of which an earlier
+    version kept spectra and whose files are gone since.
     """
 
     name = "fingerprint-1"
@@ -155,7 +161,7 @@ class FingerprintRecogniser:
         self._workspace = workspace
         self._folder = workspace.root / "signatures" / self.name
         self._index: FingerprintIndex | None = None
-        self._held: frozenset[str] = frozenset()
+        self._learned: dict[str, Recording] = {}
         self._spectra = PairwiseRecogniser(workspace, SpectralMatcher())
 
     def learn(
@@ -165,32 +171,37 @@ class FingerprintRecogniser:
         if not recordings:
             return []
         index = FingerprintIndex.create(self._folder)
-        known = set(index.recording_ids)
-        missing = list(
-            {r.digest: r for r in recordings if r.digest not in known}.values()
-        )
+        known, wanted = set(index.recording_ids), {r.digest: r for r in recordings}
+        missing = [r for digest, r in wanted.items() if digest not in known]
         for start in range(0, len(missing), _AT_ONCE):
             batch = missing[start : start + _AT_ONCE]
             index.add_many(self._sounds(batch))
+            for recording in batch:  # It stays even if its file is deleted.
+                _spectrum(self._workspace, recording)
             done = min(start + _AT_ONCE, len(missing))
             progress("learning what is reserved", done, len(missing))
-        self._index, self._held = index, frozenset(index.recording_ids)
-        return self._spectra.learn([r for r in missing if r.digest not in self._held])
+        held = set(index.recording_ids)
+        self._index = index
+        self._learned = {d: r for d, r in wanted.items() if d in held}
+        return self._spectra.learn([r for d, r in wanted.items() if d not in held])
 
     def hear(self, recording: Recording, among: set[str]) -> Recognised | None:
         """Return the surest match of the whole file, at most an hour of it."""
-        if self._index is not None and among & self._held:
+        if self._index is not None and among & self._learned.keys():
             path = file_of(self._workspace, recording) or Path(recording.file)
-            found = [
-                match
-                for match in self._index.identify(
-                    _sound(path), max_false_match=_MAX_FALSE
-                )
-                if match.recording_id in among
-            ]
-            if found:
-                return _recognised(found[0])
-        return self._spectra.hear(recording, among - self._held)
+            matches = self._index.identify(_sound(path), max_false_match=1.0)
+            matches = tuple(m for m in matches if m.recording_id in among)
+            if matches and matches[0].false_match_probability <= _MAX_FALSE:
+                return _recognised(matches[0])
+            proposed = {m.recording_id for m in matches} & self._learned.keys()
+            if found := self._confirmed(recording, proposed):
+                return found
+        return self._spectra.hear(recording, among - self._learned.keys())
+
+    def _confirmed(self, recording: Recording, proposed: set[str]) -> Recognised | None:
+        ear = PairwiseRecogniser(self._workspace, SpectralMatcher())
+        ear.learn([self._learned[digest] for digest in sorted(proposed)])
+        return ear.hear(recording, proposed)
 
     def _sounds(
         self, recordings: Sequence[Recording]
@@ -204,6 +215,12 @@ class FingerprintRecogniser:
             except AudioError:
                 continue  # It is among those that are not recognised.
         return sounds
+
+
+def _spectrum(workspace: Workspace, recording: Recording) -> None:
+    """Keep a recording's spectra, if it can be read."""
+    with contextlib.suppress(AudioError):
+        signature_of(workspace, recording, SpectralMatcher())
 
 
 def _sound(path: Path) -> NDArray[np.float32]:
@@ -221,6 +238,7 @@ def _recognised(match: RecordingMatch) -> Recognised:
         said += f", {abs(percent)} % {'faster' if percent > 0 else 'slower'}"
     return Recognised(
         digest=match.recording_id,
+        method=FingerprintRecogniser.name,
         similarity=1 - p,
-        evidence=f"{said}; of files without it, {p:.2g} sound so",
+        evidence=f"{said}; 1 in {1 / p:,.0f} files without it sounds so",
     )
