@@ -9,6 +9,7 @@ performances on other instruments). `fingerprint` asks one index, `spectral` com
 with every barred recording, and `both` is what the gate does: where fingerprints are
 not sure, spectra decide on the recordings that the index proposes. The limit for
 fingerprints is chosen on one half of the works; what the other half gives is reported.
+Then the gate's own recogniser hears many recordings that are not barred.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from numpy.typing import NDArray
 from scipy.signal import istft, stft
 
 from common import RESULTS, rate, say, write_result
+from contrafact.catalog import Workspace
 from contrafact.catalog.audio import read_audio
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
 from contrafact.catalog.recognition import Signature, SpectralMatcher
 from contrafact.matching.fingerprint import SAMPLE_RATE, FingerprintIndex
+from contrafact.workflows.ingest import ingest
 from contrafact.workflows.recognition import FingerprintRecogniser
 
 CORPORA = ("planted", "scores")
@@ -239,6 +242,30 @@ def refusals(heard: list[Heard], limit: float) -> dict[str, Any]:
     }
 
 
+def others(corpus: str, folder: Path, *, n: int, every: int) -> dict[str, Any]:
+    """Return how many files that are not barred the gate's own recogniser refuses."""
+    settings = CorpusSettings(n_recordings=n, n_workers=1)
+    table = find_corpus(corpus).write(folder / "corpus", settings)
+    workspace = Workspace.init(folder / "workspace")
+    ingest(workspace, [folder / "corpus"], metadata=table)
+    with workspace.catalog() as catalog:
+        known = sorted(catalog.recordings(), key=lambda r: r.file)
+    barred = known[::every]
+    ear, among = FingerprintRecogniser(workspace), {r.digest for r in barred}
+    ear.learn(barred)
+    works = {r.work_id for r in barred}
+    refused: dict[str, list[bool]] = {"same work": [], "other works": []}
+    started = time.process_time()
+    for number, recording in enumerate(known):
+        kind = "same work" if recording.work_id in works else "other works"
+        if recording.digest not in among:
+            refused[kind].append(ear.hear(recording, among) is not None)
+        say(f"others of {corpus}", number + 1, len(known))
+    cost = (time.process_time() - started) / (len(known) - len(barred))
+    rates = {kind: rate(said) for kind, said in refused.items() if said}
+    return {"n_barred": len(barred), "s_a_file": round(cost, 4), "refused": rates}
+
+
 def _tried(heard: list[Heard]) -> dict[str, Any]:
     """Return what each limit gives: copies found, others refused."""
     found = {limit: refusals(heard, limit) for limit in LIMITS}
@@ -259,6 +286,7 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, default=12, help="one of so many is barred"
     )
+    parser.add_argument("--others", type=int, default=384, help="to be left alone")
     parser.add_argument("--corpus", choices=CORPORA, help="only this one anew")
     given = parser.parse_args()
     result: dict[str, Any] = {}
@@ -273,6 +301,10 @@ def main() -> None:
             "limits_tried": _tried(halves["chosen_on"]),
             "refused": refusals(halves["reported"], LIMIT),
         }
+        with tempfile.TemporaryDirectory() as name:
+            result[corpus]["others"] = others(
+                corpus, Path(name), n=given.others, every=given.every
+            )
     earlier = RESULTS / "recognition.json"
     if given.corpus and earlier.is_file():
         known = json.loads(earlier.read_text(encoding="utf-8"))
