@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ CACHE = Path(__file__).parents[2] / "build" / "bench"
 MAX_P = 0.01
 N_BOOTSTRAP = 2000
 N_ASPECT_WORKS = 7
-N_OTHERS = 10
+N_OTHERS, N_OUTSIDE = 10, 90
 PARTS = ("ranking", "peer", "certainty", "aspects", "pairs")
 
 
@@ -109,10 +110,13 @@ class Bench:
 
     def __init__(self, music: Music, every: int = 1) -> None:
         self.music = music
-        self.versions, self.distractors = music.versions()
-        self.everything = [*self.versions, *self.distractors]
-        self.queries = self.versions[len(self.versions) // 2 :]
+        self.queries = music.versions(first=N_WORKS // 2)
         self.asked = self.queries[::every]
+
+    @cached_property
+    def everything(self) -> list[Item]:
+        """All recordings, of the works that settings were chosen on too."""
+        return [*self.music.versions(), *self.music.distractors()]
 
     def ranking(self) -> dict[str, Any]:
         """Return MAP and top-1 of whole renderings and excerpts, and of Qmax."""
@@ -172,7 +176,8 @@ class Bench:
         """
         index = VersionIndex.create(folder)
         known = set(index.recording_ids)
-        items = [*self.queries[::N_VERSIONS], *self.distractors[:N_OTHERS]]
+        others = self.music.distractors(N_OTHERS)
+        items = [*self.queries[::N_VERSIONS], *others]
         for item in items:
             if item.name not in known:
                 index.add_notes(
@@ -181,30 +186,37 @@ class Bench:
         return index
 
     def certainty(self, index: VersionIndex) -> dict[str, Any]:
-        """Return how often `identify` is right, and wrong where it should be silent."""
-        right, false = [], []
+        """Return how often `identify` is right, and wrong where it should be silent.
+
+        Silent it should be with queries whose work is left out of the index, and
+        with all others of works that were never in it.
+        """
+        known = set(index.recording_ids)
+        queries = [q for q in self.asked if q.name not in known]
+        outside = [q for q in self.music.distractors(N_OUTSIDE) if q.name not in known]
+        right = [float(_answers(_identify(index, q, []))[:1] == [q.work])
+                 for q in queries]  # fmt: skip
+        false, n_unrelated = list[float](), 0
         alike = dict.fromkeys(ASPECTS, 0)
-        queries = [q for q in self.asked if q.name not in index.recording_ids]
-        for query in queries:
-            plain = [q.name for q in self.queries if q.work == query.work][:1]
-            found = _identify(index, query, [])
-            is_right = bool(found) and found[0].work_id == query.work
-            right.append(float(is_right and found[0].joint <= MAX_P))
-            wrong = _identify(index, query, plain)
-            false.append(float(bool(wrong) and wrong[0].joint <= MAX_P))
+        for query in [*queries, *outside]:
+            own = [q.name for q in self.queries if q.work == query.work][:1]
+            wrong = _identify(index, query, own)
+            false.append(float(bool(_answers(wrong))))
+            n_unrelated += len(known) - len(own)
             for match, aspect in product(wrong, ASPECTS):
                 measured = match.aspects.get(aspect)
                 alike[aspect] += measured is not None and measured.p_value <= MAX_P
         works = [q.work for q in queries]
-        n_works = len(index.recording_ids)
-        n_unrelated = len(queries) * (n_works - 1)
         return {
             "max_p": MAX_P,
-            "n_works": n_works,
+            "n_works": len(known),
             "n_queries": len(queries),
             "null_comparisons": index.n_null_comparisons,
             "accepted_and_right": interval(right, works),
-            "answered_though_the_work_is_not_there": interval(false, works),
+            "n_queries_of_works_not_there": len(false),
+            "answered_though_the_work_is_not_there": interval(
+                false, [*works, *(q.work for q in outside)]
+            ),
             "unrelated_works_alike_in_an_aspect": {
                 aspect: round(n / n_unrelated, 5) for aspect, n in alike.items()
             },
@@ -249,7 +261,8 @@ class Bench:
     def pairs(self, pairs: Sequence[tuple[Item, Item]]) -> dict[str, Any]:
         """Return how human performances find the sequenced score among others."""
         library = Library()
-        items = [*(score for _, score in pairs), *self.distractors]
+        distractors = self.music.distractors()
+        items = [*(score for _, score in pairs), *distractors]
         for item in items:
             duration_s = PAIR_S if item.work in library_works(pairs) else RENDERING_S
             strands = strands_of(item.notes, duration_s)
@@ -264,7 +277,7 @@ class Bench:
             firsts.append(float(work == performance.work))
         return {
             "n_pairs": len(pairs),
-            "n_others": len(self.distractors),
+            "n_others": len(distractors),
             "top_1": interval(firsts, [score.work for _, score in pairs]),
         }
 
@@ -313,6 +326,11 @@ def _identify(index: VersionIndex, query: Item, without: list[str]) -> list[Work
             query.notes, duration_s=RENDERING_S, max_p=1.0, n_best=400, without=without
         )
     ]
+
+
+def _answers(matches: Sequence[WorkMatch]) -> list[str]:
+    """Return the works that are answered."""
+    return [match.work_id for match in matches if match.joint <= MAX_P]
 
 
 def main(

@@ -77,13 +77,16 @@ class Music:
         order = np.random.default_rng(4).permutation(len(pieces))
         return [pieces[i] for i in order]
 
-    def versions(self) -> tuple[list[Item], list[Item]]:
-        """Return `N_VERSIONS` recordings of each work in turn, and distractors."""
-        pieces = self.pieces()
-        works, others = pieces[:N_WORKS], pieces[N_WORKS : N_WORKS + N_DISTRACTORS]
-        versions = [self._version(piece, change)
-                    for piece in works for change in range(N_VERSIONS)]  # fmt: skip
-        return versions, [self._version(p, i % 3, "d") for i, p in enumerate(others)]
+    def versions(self, first: int = 0, last: int = N_WORKS) -> list[Item]:
+        """Return `N_VERSIONS` recordings of each of the works [first, last)."""
+        return [self._version(piece, change)
+                for piece in self.pieces()[first:last]
+                for change in range(N_VERSIONS)]  # fmt: skip
+
+    def distractors(self, n_most: int = N_DISTRACTORS) -> list[Item]:
+        """Return one recording each of works that have no versions."""
+        others = self.pieces()[N_WORKS : N_WORKS + n_most]
+        return [self._version(p, i % 3, "d") for i, p in enumerate(others)]
 
     def _version(self, piece: Piece, change: int, kind: str = "v") -> Item:
         name = f"{kind}{change} {piece.title}"

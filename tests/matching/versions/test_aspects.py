@@ -3,11 +3,19 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 
 from contrafact.matching.versions.base import stacked
-from contrafact.matching.versions.calibration import Null, NullQuery, decoy, simes
+from contrafact.matching.versions.calibration import (
+    PRIOR_LEVELS,
+    Null,
+    normalised,
+    simes,
+)
+from contrafact.matching.versions.decoys import decoy
 from contrafact.matching.versions.layers import LAYERS, segment_bounds, strands_of
 from contrafact.matching.versions.notes import Notes
+from contrafact.matching.versions.nulls import unsuspected
 from contrafact.matching.versions.voices import parted
 from contrafact.matching.versions.voting import WordIndex
 
@@ -112,20 +120,47 @@ def test_a_decoy_keeps_the_notes_but_not_their_order(
     assert not np.array_equal(shuffled.pitch, notes.pitch)
 
 
+def _null(values: np.ndarray[tuple[int], np.dtype[np.float32]], n: int) -> Null:
+    """Return a null whose five columns are the same."""
+    table = values.astype(np.float32)[:, None].repeat(5, axis=1)
+    weights = np.ones(len(values), np.float32)
+    return Null(table, weights, np.full(5, n, np.float32))
+
+
 def test_a_p_value_is_a_share_of_the_null_and_never_zero() -> None:
     """Counting all comparisons, those not looked at closely too."""
-    values = np.arange(10, dtype=np.float32)[:, None].repeat(5, axis=1)
-    null = Null([NullQuery(99, values, np.zeros(10, np.uint8))])
-    assert null.p_value(0, 100.0) == 1 / 100 == null.least
-    assert null.p_value(0, 8.0) == 3 / 100
-    assert Null([]).p_value(0, 100.0) == 1.0
+    null = _null(np.arange(100.0), 199)
+    assert null.p_value(0, 50.0) == 51 / 200
+    assert null.p_value(0, 1e6) == pytest.approx(0.01 / 200)
+    assert _null(np.zeros(0), 0).p_value(0, 100.0) == 1.0
+    assert _null(np.zeros(0), 99).p_value(0, 100.0) == 1 / 100
+
+
+def test_a_p_value_beyond_the_null_is_that_of_its_tail(
+    rng: np.random.Generator,
+) -> None:
+    """What one in five thousand reaches is told from two thousand."""
+    p_values = [
+        _null(rng.exponential(0.5, 2000), 2000).p_value(4, 0.5 * np.log(5000))
+        for _ in range(20)
+    ]
+    assert 1e-4 < np.median(p_values) < 4e-4
+
+
+def test_a_recording_that_is_like_everything_says_less() -> None:
+    """The same score is worth less of a recording whose scores are high."""
+    scores = np.full((2, 4), 9.0, np.float32)
+    levels = np.tile(PRIOR_LEVELS, (2, 1, 1))
+    levels[1, :, 0] += 0.5
+    plain, popular = normalised(scores, np.full(4, 60), levels)
+    assert (popular < plain - 0.4).all()
 
 
 def test_versions_that_nobody_named_do_not_spoil_the_null() -> None:
     """Pairs of unnamed works above all that is known to be unrelated are left out."""
     values = np.array([1, 2, 3, 50], np.float32)[:, None].repeat(5, axis=1)
-    null = Null([NullQuery(99, values, np.array([1, 1, 0, 2], np.uint8))])
-    assert null.p_value(4, 10.0) == 1 / 100
+    kept = unsuspected(values, np.array([True, True, True, False]))
+    assert kept.tolist() == [True, True, True, False]
 
 
 def test_one_segment_of_many_counts_less() -> None:

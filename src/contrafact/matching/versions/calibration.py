@@ -1,91 +1,113 @@
 """From scores to p-values: what unrelated works of the same catalog reach.
 
 A score is first set against what the query reaches with others, since a plain
-melody is like many. What is left is compared with the *null*: what queries that
-are no version of anything in the catalog reach. Those queries are the catalog's
-own recordings, against all other works; and decoys, recordings with their
-passages in another order and backwards, which are versions of nothing and keep
-key, density and style.
+melody is like many, and against what the recording reaches with others, since
+some recordings are like everything. What is left is compared with the *null*:
+what music that is no version of anything in the catalog reaches.
 
-A p-value is the share of null comparisons that reach as much, and never less
-than one over their number.
+A p-value is the share of null comparisons that reach as much. Beyond the largest
+few it is continued by an exponential fitted to the highest, as scores of local
+alignments have such tails.
 
 References:
-    Matejka et al., "Analysis of score normalization in multilingual speaker
-    recognition", Interspeech 2017, for scores against a cohort.
-    Elias and Gygi, "Target-decoy search strategy for increased confidence in
-    large-scale protein identifications", Nature Methods 4, 2007, for decoys.
+    Auckenthaler, Carey and Lloyd-Thomas, "Score normalization for text-independent
+    speaker verification systems", Digital Signal Processing 10, 2000, for the
+    query's side and the reference's; Kenny, "Bayesian speaker verification with
+    heavy-tailed priors", Odyssey 2010, for their mean, the symmetric norm; Matejka
+    et al., "Analysis of score normalization in multilingual speaker recognition",
+    Interspeech 2017, for taking both from a cohort of high scores.
+    Karlin and Altschul, "Methods for assessing the statistical significance of
+    molecular sequence features by using general scoring schemes", PNAS 87, 1990;
+    Pickands, "Statistical inference using extreme order statistics", 1975.
     Phipson and Smyth, "Permutation p-values should never be zero", 2010.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.matching.versions.notes import Notes
-
-__all__ = ["JOINT", "Null", "NullQuery", "decoy", "joined", "normalised", "simes"]
+__all__ = [
+    "JOINT",
+    "PRIOR_LEVELS",
+    "Floats",
+    "Null",
+    "joined",
+    "levels_of",
+    "normalised",
+    "simes",
+]
 
 Floats = NDArray[np.float32]
 
-# The columns of a null: the three aspects, the texture, and all together.
+# The columns of values: the three aspects, the texture, and all together.
 JOINT = 4
 
-# What unrelated music reaches, as a multiple of the root of a strand's length,
-# and its spread: melody, harmony, rhythm, texture.
-_PRIOR_LEVEL = np.array([0.7, 0.3, 0.85, 0.54], np.float32)
-_PRIOR_SPREAD = np.array([0.17, 0.11, 0.4, 0.155], np.float32)
+# What unrelated music reaches, as a multiple of the root of a strand's length, and
+# its spread: melody, harmony, rhythm, texture.
+PRIOR_LEVELS = np.array(
+    [[0.7, 0.17], [0.3, 0.11], [0.85, 0.4], [0.54, 0.155]], np.float32
+)
 _PRIOR_COUNT = 8.0  # how many comparisons the above counts as
+_NARROWEST = 1 / 3  # of the spread above
+_HIGH, _HIGH_DEVIATIONS = 0.8, 0.84  # a quantile, and where it is in a normal one
+
 _WEIGHTS = np.array([0.6, 0.4, 0.1, 1.2], np.float32)
-# A melody may be like another by chance more than harmony or rhythm.
-_ALONE = np.array([0.75, 1.0, 1.0], np.float32)
-_PIECES_S = (3.0, 8.0)
+# So that no aspect alone reaches by chance what all together do not: the rhythm of
+# unrelated works is alike most often.
+_ALONE = np.array([0.8, 1.0, 0.6], np.float32)
 
-REAL, DECOY, UNLABELLED = 0, 1, 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NullQuery:
-    """What one query that is no version of anything reached.
-
-    Attributes:
-        n_compared: With how many works it was compared.
-        values: What it reached with those looked at closely, `(work, 5)`.
-        kind: `REAL`, `DECOY`, or `UNLABELLED`: a recording, or one that it was
-            compared with, names no work, so that the two may be versions.
-    """
-
-    n_compared: int
-    values: Floats
-    kind: NDArray[np.uint8]
+_TAIL_SHARE, _TAIL_LEAST = 0.02, 20.0  # of the null, for the fit: share, comparisons
+_PRIOR_TAIL, _PRIOR_TAIL_COUNT = 0.7, 10.0
+_SEEN = 3.0  # comparisons above, from which their number counts as well as the fit
+_FURTHEST = 0.01  # of what one comparison counts: the fit is trusted no further
 
 
-def normalised(scores: Floats, n_elements: NDArray[np.intp]) -> Floats:
-    """Set scores against what the query reaches with most others.
+def levels_of(scores: Floats) -> Floats:
+    """Return what is usual among scores, and their spread, by layer.
 
     Args:
-        scores: `(candidate, layer)`; NaN where there is none.
-        n_elements: Of the query's strands, `(layer,)`.
+        scores: As multiples of the root of the query's length, `(candidate, layer)`;
+            NaN where there is none.
 
     Returns:
-        About 0 for unrelated works, in units of their spread; NaN stays.
+        `(layer, 2)`, drawn towards `PRIOR_LEVELS` where there are few.
     """
-    root = np.sqrt(np.maximum(n_elements, 1)).astype(np.float32)
-    level, spread = _PRIOR_LEVEL * root, _PRIOR_SPREAD * root
-    result = np.full_like(scores, np.nan)
+    result = PRIOR_LEVELS.copy()
     for k, column in enumerate(scores.T):
         known = column[~np.isnan(column)]
         if not len(known):
             continue
-        middle, high = np.quantile(known, (0.5, 0.8))
+        middle, high = np.quantile(known, (0.5, _HIGH))
         part = _PRIOR_COUNT / (_PRIOR_COUNT + len(known))
-        mean = part * level[k] + (1 - part) * middle
-        width = part * spread[k] + (1 - part) * (high - middle) / 0.84
-        result[:, k] = (column - mean) / max(float(width), float(spread[k]) / 3)
+        found = np.array([middle, (high - middle) / _HIGH_DEVIATIONS])
+        result[k] = part * result[k] + (1 - part) * found
+    least = _NARROWEST * PRIOR_LEVELS[:, 1]
+    result[:, 1] = np.maximum(result[:, 1], least)
+    return result
+
+
+def normalised(scores: Floats, n_elements: NDArray[np.intp], levels: Floats) -> Floats:
+    """Set scores against what is usual on both sides, and join the layers.
+
+    Args:
+        scores: `(candidate, layer)`; NaN where there is none.
+        n_elements: Of the query's strands, `(layer,)`.
+        levels: Of each candidate's recording, `(candidate, layer, 2)`.
+
+    Returns:
+        About 0 for unrelated works, in units of their spread; NaN stays; and last
+        what all layers say together; `(candidate, layer + 1)`.
+    """
+    root = np.sqrt(np.maximum(n_elements, 1)).astype(np.float32)
+    scaled = scores / root
+    mine = levels_of(scaled)
+    here = (scaled - mine[:, 0]) / mine[:, 1]
+    there = (scaled - levels[:, :, 0]) / levels[:, :, 1]
+    values: Floats = ((here + there) / 2).astype(np.float32)
+    result: Floats = np.concatenate([values, joined(values)[:, None]], axis=1)
     return result
 
 
@@ -102,39 +124,60 @@ def joined(values: Floats) -> Floats:
 
 
 class Null:
-    """What queries that are versions of nothing reached, sorted."""
+    """What comparisons of music that is no version of the other reached.
 
-    def __init__(self, queries: Iterable[NullQuery]) -> None:
-        queries = list(queries)
-        self.n_compared = sum(query.n_compared for query in queries)
-        values = [np.zeros((0, 5), np.float32), *(query.values for query in queries)]
-        kinds = [np.zeros(0, np.uint8), *(query.kind for query in queries)]
-        rows = _unsuspected(np.concatenate(values), np.concatenate(kinds))
-        self._columns = [np.sort(c[~np.isnan(c)]) for c in rows.T]
+    Attributes:
+        n_compared: How many there are, those of the same two works as one.
+    """
+
+    def __init__(self, values: Floats, weights: Floats, n_compared: Floats) -> None:
+        """Sort what was reached.
+
+        Args:
+            values: Of the comparisons looked at closely, `(comparison, 5)`.
+            weights: What each counts: comparisons of the same two works share one.
+            n_compared: What all comparisons count, by column, `(5,)`.
+        """
+        self.n_compared = float(n_compared[JOINT])
+        self._tails = [
+            _Tail(column, weights, float(n))
+            for column, n in zip(values.T, n_compared, strict=True)
+        ]
 
     def p_value(self, column: int, value: float) -> float:
         """Return how often an unrelated work reaches `value`, in (0, 1]."""
-        reached = self._columns[column]
-        n_above = len(reached) - int(np.searchsorted(reached, value))
-        return min(1.0, (1 + n_above) / (1 + self.n_compared))
-
-    @property
-    def least(self) -> float:
-        """The smallest p-value that can be given."""
-        return 1 / (1 + self.n_compared)
+        return self._tails[column].p_value(value)
 
 
-def _unsuspected(values: Floats, kind: NDArray[np.uint8]) -> Floats:
-    """Leave out pairs that may be versions of one work that nobody named.
+class _Tail:
+    """One column of the null, from its highest."""
 
-    They are those of which a recording names no work and that reach more than
-    anything that is known to be unrelated.
-    """
-    unknown = kind == UNLABELLED
-    known = values[~unknown, JOINT]
-    limit = known.max(initial=-np.inf) if len(known) else np.inf
-    result: Floats = values[~(unknown & (values[:, JOINT] > limit))]
-    return result
+    def __init__(self, values: Floats, weights: Floats, n_compared: float) -> None:
+        order = np.argsort(-values, kind="stable")  # NaN comes last
+        order = order[: np.count_nonzero(~np.isnan(values))]
+        self._values = values[order].astype(np.float64)
+        self._above = np.cumsum(weights[order], dtype=np.float64)
+        self._n = n_compared
+        wanted = max(_TAIL_LEAST, _TAIL_SHARE * n_compared)
+        n_tail = int(np.searchsorted(self._above, wanted)) + 1
+        tail, shares = self._values[:n_tail], np.diff(self._above[:n_tail], prepend=0.0)
+        self._start = float(tail[-1]) if len(tail) else 0.0
+        self._weight = float(shares.sum())
+        excess = float(shares @ (tail - self._start))
+        self._scale = (_PRIOR_TAIL_COUNT * _PRIOR_TAIL + excess) / (
+            _PRIOR_TAIL_COUNT + self._weight
+        )
+
+    def p_value(self, value: float) -> float:
+        n_reached = int(np.searchsorted(-self._values, -value, "right"))
+        above = float(self._above[n_reached - 1]) if n_reached else 0.0
+        seen = (1 + above) / (1 + self._n)
+        if not len(self._values) or value <= self._start:
+            return min(1.0, seen)
+        beyond = np.exp(-(value - self._start) / self._scale)
+        beyond = float(beyond) * (1 + self._weight) / (1 + self._n)
+        p = max(seen, beyond) if above >= _SEEN else beyond
+        return min(1.0, max(p, _FURTHEST / (1 + self._n)))
 
 
 def simes(p_values: Iterable[float]) -> float:
@@ -150,45 +193,3 @@ def simes(p_values: Iterable[float]) -> float:
     ordered = np.sort(list(p_values))
     ranks = np.arange(1, len(ordered) + 1)
     return float(min(1.0, np.min(ordered * len(ordered) / ranks)))
-
-
-def decoy(notes: Notes, duration_s: float, rng: np.random.Generator) -> Notes:
-    """Return music that is a version of nothing, of the same notes.
-
-    Passages of 3 to 8 s in another order, each of them backwards, and all upside
-    down with one chance in two.
-    """
-    edges = [0.0]
-    while edges[-1] < duration_s:
-        edges.append(edges[-1] + rng.uniform(*_PIECES_S))
-    pieces, now = [], 0.0
-    for i in rng.permutation(len(edges) - 1):
-        length = edges[i + 1] - edges[i]
-        piece = notes.between(edges[i], edges[i + 1]).shifted(-edges[i])
-        pieces.append(_backwards(piece, length).shifted(now))
-        now += length
-    shuffled = Notes.joined(pieces)
-    order = np.argsort(shuffled.start_s, kind="stable")
-    shuffled = shuffled.chosen(order)
-    return _upside_down(shuffled) if rng.random() < 0.5 else shuffled
-
-
-def _backwards(notes: Notes, length_s: float) -> Notes:
-    end = np.minimum(notes.end_s, length_s)
-    order = np.argsort(length_s - end, kind="stable")
-    return Notes(
-        start_s=(length_s - end)[order],
-        end_s=(length_s - notes.start_s)[order],
-        pitch=notes.pitch[order],
-        strength=notes.strength[order],
-    )
-
-
-def _upside_down(notes: Notes) -> Notes:
-    axis = int(np.median(notes.pitch)) if len(notes) else 0
-    return Notes(
-        start_s=notes.start_s,
-        end_s=notes.end_s,
-        pitch=np.clip(2 * axis - notes.pitch, 21, 108).astype(np.int16),
-        strength=notes.strength,
-    )

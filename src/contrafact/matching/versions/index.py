@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,19 +16,17 @@ from contrafact.core.errors import MatchIndexError, MatchingError
 from contrafact.core.matches import WorkMatch
 from contrafact.core.units import Seconds
 from contrafact.matching.versions.answers import describe_match, grouped, query_segments
-from contrafact.matching.versions.calibration import (
-    DECOY,
-    JOINT,
-    REAL,
-    Null,
-    NullQuery,
-    decoy,
-)
-from contrafact.matching.versions.layers import segment_bounds, strands_of
+from contrafact.matching.versions.calibration import JOINT
+from contrafact.matching.versions.layers import strands_of
 from contrafact.matching.versions.notes import Notes
+from contrafact.matching.versions.nulls import (
+    Calibrated,
+    calibrated,
+    decoy_queries,
+    own_queries,
+)
 from contrafact.matching.versions.records import (
     FORMAT,
-    Link,
     Record,
     read_record,
     record_path,
@@ -43,12 +40,6 @@ __all__ = ["VersionIndex"]
 _KIND = {"kind": "contrafact index of works", "format": FORMAT}
 _MANIFEST = "index.json"
 _RECORDINGS = "recordings"
-# Comparisons with decoys for each recording, so that the smallest p-value that
-# can be given is small enough in a small catalog too.
-_N_DECOY_COMPARISONS = 150
-_LEAST_DECOYS = 1
-_N_OWN_SEGMENTS = 4  # of a recording that are looked up when it is added
-_N_LINKS = 10
 
 
 class VersionIndex:
@@ -62,7 +53,7 @@ class VersionIndex:
         self._directory = directory
         self._is_writable = is_writable
         self._library = Library()
-        self._null: Null | None = None
+        self._calibration: Calibrated | None = None
 
     @classmethod
     def create(cls, directory: str | Path) -> Self:
@@ -121,8 +112,11 @@ class VersionIndex:
 
     @property
     def n_null_comparisons(self) -> int:
-        """How many comparisons of unrelated music the p-values rest on."""
-        return self._calibrated().n_compared
+        """How many comparisons of unrelated music the p-values rest on.
+
+        Those of the same two works count as one.
+        """
+        return round(self._calibrated().null.n_compared)
 
     def add(
         self, recording_id: str, work_id: str | None, samples: NDArray[np.float32]
@@ -158,57 +152,13 @@ class VersionIndex:
             self.delete(recording_id)
         strands = strands_of(notes, duration_s)
         record = Record(recording_id=recording_id, work_id=work_id, strands=strands)
-        null, links = self._own_queries(record)
+        null = own_queries(self._library, record)
         self._library.append(record)
-        null += self._decoy_queries(record, notes)
-        record = replace(record, null=tuple(null), links=tuple(links))
+        null += decoy_queries(self._library, record, notes)
+        record = replace(record, null=tuple(null))
         self._library.records[-1] = record
         write_record(self._directory / _RECORDINGS, record)
-        self._null = None
-
-    def _own_queries(self, record: Record) -> tuple[list[NullQuery], list[Link]]:
-        """Look up a new recording among those that are there."""
-        segments = record.strands.segments()
-        chosen = np.linspace(0, len(segments) - 1, _N_OWN_SEGMENTS).round()
-        others = {r.work for r in self._library.kept()} - {record.work}
-        null, links = [], dict[str, float]()
-        for i in sorted({int(k) for k in chosen}):
-            findings = self._library.look_up(segments[i])
-            for finding in findings:
-                name = self._library.records[finding.recording].recording_id
-                links[name] = max(finding.joint, links.get(name, -np.inf))
-            unrelated = [
-                f for f in findings
-                if self._library.records[f.recording].work != record.work
-            ]  # fmt: skip
-            null.append(
-                self._library.null_query(
-                    unrelated, len(others), kind=REAL, named=record.work_id is not None
-                )
-            )
-        ranked = sorted(links.items(), key=lambda link: (-link[1], link[0]))
-        return null, ranked[:_N_LINKS]
-
-    def _decoy_queries(self, record: Record, notes: Notes) -> list[NullQuery]:
-        """Look up decoys of a recording among other works, if there are any."""
-        works = {r.work for r in self._library.kept()}
-        others = works - {record.work} or works
-        n_works = len(others)
-        n_decoys = max(_LEAST_DECOYS, -(-_N_DECOY_COMPARISONS // n_works))
-        rng = np.random.default_rng(zlib.crc32(record.recording_id.encode()))
-        bounds = segment_bounds(record.strands.duration_s)
-        queries = []
-        for _ in range(n_decoys if len(notes) else 0):
-            start, end = bounds[rng.integers(len(bounds))]
-            shuffled = decoy(
-                notes.between(start, end).shifted(-start), end - start, rng
-            )
-            segment = strands_of(shuffled, end - start)
-            findings = self._library.look_up(segment, lambda r: r.work in others)
-            queries.append(
-                self._library.null_query(findings, n_works, kind=DECOY, named=True)
-            )
-        return queries
+        self._calibration = None
 
     def delete(self, recording_id: str) -> None:
         """Delete a recording, with what it contributed to the null.
@@ -225,7 +175,7 @@ class VersionIndex:
                 with storage_errors(path):
                     path.unlink(missing_ok=True)
                 self._library.is_kept[i] = False
-                self._null = None
+                self._calibration = None
                 return
         raise MatchingError(
             f"There is no recording {recording_id!r} in {self._directory}. Name one of "
@@ -278,7 +228,7 @@ class VersionIndex:
             n_best: As for `identify`.
             without: Recordings that are not looked at.
         """
-        null, n_works = self._calibrated(), self._library.n_works
+        null, n_works = self._calibrated().null, self._library.n_works
         segments = query_segments(strands_of(notes, duration_s))
         findings = [self._library.look_up(s, _others(without)) for s in segments]
         works = grouped(self._library, findings, null, n_works=n_works)
@@ -296,6 +246,7 @@ class VersionIndex:
         Only those that the coarse index puts forward. Values are comparable
         within one query.
         """
+        self._calibrated()  # so that levels are known
         best: dict[str, float] = {}
         for segment in query_segments(strands_of(notes, duration_s)):
             for finding in self._library.look_up(segment, _others(without)):
@@ -314,7 +265,6 @@ class VersionIndex:
         Returns:
             Groups of at least two, each in order, in order of their first.
         """
-        null, n_works = self._calibrated(), self._library.n_works
         group = {name: name for name in self.recording_ids}
 
         def root(name: str) -> str:
@@ -322,31 +272,28 @@ class VersionIndex:
                 name = group[name]
             return name
 
-        for one, other in self._links(null, n_works, max_p):
+        for one, other in self._links(max_p):
             group[root(one)] = root(other)
         members: dict[str, list[str]] = {}
         for name in self.recording_ids:
             members.setdefault(root(name), []).append(name)
         return sorted(tuple(sorted(m)) for m in members.values() if len(m) > 1)
 
-    def _links(
-        self, null: Null, n_works: int, max_p: float
-    ) -> Iterable[tuple[str, str]]:
-        present = set(self.recording_ids)
+    def _links(self, max_p: float) -> Iterable[tuple[str, str]]:
+        known, n_works = self._calibrated(), self._library.n_works
         first_of: dict[str, str] = {}
         for record in self._library.kept():
-            yield (
-                record.recording_id,
-                first_of.setdefault(record.work, record.recording_id),
-            )
-            for other, value in record.links:
-                if other in present and n_works * null.p_value(JOINT, value) <= max_p:
-                    yield record.recording_id, other
+            name = record.recording_id
+            yield name, first_of.setdefault(record.work, name)
+        for (one, other), value in known.pairs.items():
+            if n_works * known.null.p_value(JOINT, value) <= max_p:
+                records = self._library.records
+                yield records[one].recording_id, records[other].recording_id
 
-    def _calibrated(self) -> Null:
-        if self._null is None:
-            self._null = Null(q for r in self._library.kept() for q in r.null)
-        return self._null
+    def _calibrated(self) -> Calibrated:
+        if self._calibration is None:
+            self._calibration = calibrated(self._library)
+        return self._calibration
 
     def _require_writable(self) -> None:
         if not self._is_writable:

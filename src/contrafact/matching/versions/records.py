@@ -21,14 +21,37 @@ from safetensors.numpy import save
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import MatchIndexError
 from contrafact.matching.versions.base import Strand
-from contrafact.matching.versions.calibration import NullQuery
 from contrafact.matching.versions.layers import LAYERS, Strands
 
-__all__ = ["FORMAT", "Link", "Record", "read_record", "record_path", "write_record"]
+__all__ = [
+    "FORMAT",
+    "NullQuery",
+    "Record",
+    "read_record",
+    "record_path",
+    "write_record",
+]
 
-FORMAT = "versions-1"  # to be changed when a layer makes something else of audio
-Link = tuple[str, float]
-"""Another recording of the catalog, and what it reached with all layers joined."""
+FORMAT = "versions-2"  # to be changed when a layer makes something else of audio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NullQuery:
+    """What a segment of a recording, or a decoy of it, reached with others.
+
+    Attributes:
+        is_decoy: Whether it was a decoy.
+        n_compared: With how many other works it was compared.
+        n_elements: Of its strands, `(4,)`.
+        others: The recordings that the rows are about, which may be of its work.
+        scores: Of the alignments by each layer, `(row, 4)`.
+    """
+
+    is_decoy: bool
+    n_compared: int
+    n_elements: NDArray[np.intp]
+    others: tuple[str, ...]
+    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,14 +62,12 @@ class Record:
         work_id: None if it names none.
         strands: Of the whole recording.
         null: What it and its decoys reached when it was added.
-        links: The recordings it was most alike then, best first.
     """
 
     recording_id: str
     work_id: str | None
     strands: Strands
     null: tuple[NullQuery, ...] = ()
-    links: tuple[Link, ...] = ()
 
     @property
     def work(self) -> str:
@@ -66,21 +87,26 @@ def write_record(directory: Path, record: Record) -> None:
     Raises:
         StorageError: If the disk is full or not writable.
     """
+    names = sorted({name for query in record.null for name in query.others})
+    number = {name: i for i, name in enumerate(names)}
+    null = record.null
     arrays: dict[str, NDArray[Any]] = {
         "duration_s": np.array([record.strands.duration_s]),
-        "n_compared": np.array([q.n_compared for q in record.null], np.int64),
-        "n_values": np.array([len(q.values) for q in record.null], np.int64),
-        "values": np.concatenate([np.zeros((0, 5), np.float32)]
-                                 + [q.values for q in record.null]),
-        "kind": np.concatenate([np.zeros(0, np.uint8)]
-                               + [q.kind for q in record.null]),
-    }  # fmt: skip
+        "null.is_decoy": np.array([q.is_decoy for q in null], np.uint8),
+        "null.n_compared": np.array([q.n_compared for q in null], np.int64),
+        "null.n_elements": np.array([q.n_elements for q in null], np.int64),
+        "null.n_rows": np.array([len(q.others) for q in null], np.int64),
+        "null.other": np.array([number[n] for q in null for n in q.others], np.int32),
+        "null.scores": np.concatenate(
+            [np.zeros((0, len(LAYERS)), np.float32), *(q.scores for q in null)]
+        ),
+    }
     for layer, strand in zip(LAYERS, record.strands.strands, strict=True):
         arrays[f"{layer.name}.start_s"] = strand.start_s
         arrays[f"{layer.name}.end_s"] = strand.end_s
         arrays[f"{layer.name}.values"] = strand.values
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    about = json.dumps([record.recording_id, record.work_id, record.links])
+    about = json.dumps([record.recording_id, record.work_id, names])
     header = {"format": FORMAT, "about": about, "checksum": _checksum(arrays, about)}
     path = record_path(directory, record.recording_id)
     write_bytes(path, save(arrays, metadata=header))
@@ -120,25 +146,25 @@ def read_record(path: Path) -> Record:
 
 
 def _record(arrays: dict[str, NDArray[Any]], about: list[Any]) -> Record:
-    recording_id, work_id, links = about
+    recording_id, work_id, names = about
     parts = ("start_s", "end_s", "values")
     strands = tuple(
         Strand(*(arrays[f"{layer.name}.{part}"] for part in parts)) for layer in LAYERS
     )
-    ends = np.cumsum(arrays["n_values"])[:-1]
+    ends = np.cumsum(arrays["null.n_rows"])
     null = [
-        NullQuery(int(n), values, kind)
-        for n, values, kind in zip(
-            arrays["n_compared"],
-            np.split(arrays["values"], ends),
-            np.split(arrays["kind"], ends),
-            strict=True,
+        NullQuery(
+            is_decoy=bool(arrays["null.is_decoy"][i]),
+            n_compared=int(arrays["null.n_compared"][i]),
+            n_elements=arrays["null.n_elements"][i],
+            others=tuple(str(names[k]) for k in arrays["null.other"][end - n : end]),
+            scores=arrays["null.scores"][end - n : end],
         )
-    ] if len(arrays["n_values"]) else []  # fmt: skip
+        for i, (end, n) in enumerate(zip(ends, arrays["null.n_rows"], strict=True))
+    ]
     return Record(
         recording_id=str(recording_id),
         work_id=None if work_id is None else str(work_id),
         strands=Strands(float(arrays["duration_s"][0]), strands),
         null=tuple(null),
-        links=tuple((str(name), float(value)) for name, value in links),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from contrafact.matching.versions.calibration import (
     JOINT,
-    REAL,
-    UNLABELLED,
-    NullQuery,
-    joined,
+    PRIOR_LEVELS,
+    Floats,
     normalised,
 )
 from contrafact.matching.versions.layers import Strands
 from contrafact.matching.versions.records import Record
-from contrafact.matching.versions.scoring import SegmentTable
+from contrafact.matching.versions.scoring import Comparison, SegmentTable
 
-__all__ = ["Finding", "Library"]
+__all__ = ["Compared", "Finding", "Library"]
 
 # Notes, frames of half a second, lengths, frames.
 _LEAST_ELEMENTS = (12, 12, 16, 12)
@@ -51,14 +49,35 @@ class Finding:
         return float(self.values[JOINT])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """A segment and what the index says of it, nothing normalised.
+
+    Attributes:
+        n_elements: Of the segment's strands, those too short left out, `(4,)`.
+        owners: Numbers of the recordings that the candidates are of, `(candidate,)`.
+        found: The candidates.
+    """
+
+    n_elements: NDArray[np.intp]
+    owners: NDArray[np.intp]
+    found: Comparison
+
+
 class Library:
-    """The recordings of an index, in memory."""
+    """The recordings of an index, in memory.
+
+    Attributes:
+        levels: What each recording reaches with unrelated music, `(recording, 4, 2)`;
+            recordings beyond its end have `PRIOR_LEVELS`.
+    """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.is_kept: list[bool] = []
         self.table = SegmentTable()
         self.owner: list[int] = []
+        self.levels: Floats = np.zeros((0, *PRIOR_LEVELS.shape), np.float32)
 
     def append(self, record: Record) -> None:
         """Add a recording."""
@@ -77,10 +96,10 @@ class Library:
         """Return the recordings that were not deleted, in order of addition."""
         return [r for r, kept in zip(self.records, self.is_kept, strict=True) if kept]
 
-    def look_up(
+    def compare(
         self, query: Strands, allow: Callable[[Record], bool] = lambda _: True
-    ) -> list[Finding]:
-        """Return what a segment is like, the best segment of each recording.
+    ) -> Compared | None:
+        """Return what a segment reaches with others; None if there is nothing to say.
 
         Args:
             query: The segment.
@@ -93,14 +112,39 @@ class Library:
         mask = np.array([allowed[i] for i in self.owner], bool)
         query = _told(query)
         if not mask.any() or not any(len(s) for s in query.strands):
-            return []
+            return None
         found = self.table.compare(query, mask)
-        lengths = np.array([len(strand) for strand in query.strands])
-        values = normalised(found.scores, lengths)
-        values = np.column_stack([values, joined(values)])
+        return Compared(
+            n_elements=np.array([len(strand) for strand in query.strands]),
+            owners=np.array([self.owner[i] for i in found.segments], np.intp),
+            found=found,
+        )
+
+    def levels_at(self, owners: NDArray[np.intp]) -> Floats:
+        """Return the levels of recordings, `(recording, 4, 2)`."""
+        result = np.tile(PRIOR_LEVELS, (len(owners), 1, 1))
+        is_known = owners < len(self.levels)
+        result[is_known] = self.levels[owners[is_known]]
+        return result
+
+    def look_up(
+        self, query: Strands, allow: Callable[[Record], bool] = lambda _: True
+    ) -> list[Finding]:
+        """Return what a segment is like, the best segment of each recording.
+
+        Args:
+            query: The segment.
+            allow: Which recordings to look at.
+        """
+        compared = self.compare(query, allow)
+        if compared is None:
+            return []
+        found, owners = compared.found, compared.owners
+        levels = self.levels_at(owners)
+        values = normalised(found.scores, compared.n_elements, levels)
         best: dict[int, int] = {}
         for row in _outstanding(values):
-            owner = self.owner[found.segments[row]]
+            owner = int(owners[row])
             if owner not in best or values[row, JOINT] > values[best[owner], JOINT]:
                 best[owner] = row
         return [
@@ -113,31 +157,6 @@ class Library:
             )
             for owner, row in best.items()
         ]
-
-    def null_query(
-        self, findings: Sequence[Finding], n_compared: int, *, kind: int, named: bool
-    ) -> NullQuery:
-        """Return what a query that is no version of anything reached, work by work.
-
-        Args:
-            findings: Of works that it is no version of.
-            n_compared: How many such works there are.
-            kind: `REAL` or `DECOY`.
-            named: Whether the query names its work.
-        """
-        best: dict[str, NDArray[np.float32]] = {}
-        unnamed: dict[str, bool] = {}
-        for finding in findings:
-            record = self.records[finding.recording]
-            known = best.get(record.work, finding.values)
-            best[record.work] = np.fmax(known, finding.values)
-            unnamed[record.work] = record.work_id is None
-        kinds = [
-            UNLABELLED if kind == REAL and (unnamed[work] or not named) else kind
-            for work in best
-        ]
-        values = np.array([*best.values()], np.float32).reshape(-1, 5)
-        return NullQuery(n_compared, values, np.array(kinds, np.uint8))
 
 
 def _outstanding(values: NDArray[np.float32]) -> list[int]:

@@ -1,0 +1,224 @@
+"""The null of a catalog: what its recordings reach with works that they are not of.
+
+Two kinds of music are a version of nothing that they are compared with: the
+catalog's own recordings, against all other works; and decoys. What they reach is
+kept as it was measured, and set against the levels of the catalog as it is now.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.matching.versions.calibration import (
+    JOINT,
+    PRIOR_LEVELS,
+    Floats,
+    Null,
+    levels_of,
+    normalised,
+)
+from contrafact.matching.versions.decoys import decoy
+from contrafact.matching.versions.layers import segment_bounds, strands_of
+from contrafact.matching.versions.notes import Notes
+from contrafact.matching.versions.records import NullQuery, Record
+from contrafact.matching.versions.search import Compared, Library
+
+__all__ = ["Calibrated", "calibrated", "decoy_queries", "own_queries", "unsuspected"]
+
+# Comparisons with decoys for each recording, for small catalogs.
+_N_DECOY_COMPARISONS = 150
+_LEAST_DECOYS = 1
+_N_OWN_SEGMENTS = 4  # of a recording that are looked up when it is added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibrated:
+    """What p-values rest on.
+
+    Attributes:
+        null: What unrelated music reaches.
+        pairs: For each two recordings that were compared, the later one first,
+            the highest they reached with all layers together.
+    """
+
+    null: Null
+    pairs: dict[tuple[int, int], float]
+
+
+def own_queries(library: Library, record: Record) -> list[NullQuery]:
+    """Look up segments of a new recording among those that are there."""
+    segments = record.strands.segments()
+    chosen = np.linspace(0, len(segments) - 1, _N_OWN_SEGMENTS).round()
+    others = {r.work for r in library.kept()} - {record.work}
+    queries = []
+    for i in sorted({int(k) for k in chosen}):
+        compared = library.compare(segments[i])
+        if compared is not None:
+            queries.append(_query(library, compared, len(others), is_decoy=False))
+    return queries
+
+
+def decoy_queries(library: Library, record: Record, notes: Notes) -> list[NullQuery]:
+    """Look up decoys of a recording among other works, if there are any."""
+    works = {r.work for r in library.kept()}
+    others = works - {record.work} or works
+    n_decoys = max(_LEAST_DECOYS, -(-_N_DECOY_COMPARISONS // len(others)))
+    rng = np.random.default_rng(zlib.crc32(record.recording_id.encode()))
+    bounds = segment_bounds(record.strands.duration_s)
+    queries = []
+    for _ in range(n_decoys if len(notes) else 0):
+        start, end = bounds[rng.integers(len(bounds))]
+        shuffled = decoy(notes.between(start, end).shifted(-start), end - start, rng)
+        segment = strands_of(shuffled, end - start)
+        compared = library.compare(segment, lambda r: r.work in others)
+        if compared is not None:
+            queries.append(_query(library, compared, len(others), is_decoy=True))
+    return queries
+
+
+def _query(
+    library: Library, compared: Compared, n_works: int, *, is_decoy: bool
+) -> NullQuery:
+    return NullQuery(
+        is_decoy=is_decoy,
+        n_compared=n_works,
+        n_elements=compared.n_elements,
+        others=tuple(library.records[i].recording_id for i in compared.owners),
+        scores=compared.found.scores,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """A null query, with the numbers of those recordings that are still there."""
+
+    query: NullQuery
+    asker: int
+    others: NDArray[np.intp]
+    scores: Floats
+    share: float  # what each of its comparisons counts
+
+    def scaled(self) -> Floats:
+        root = np.sqrt(np.maximum(self.query.n_elements, 1))
+        return (self.scores / root).astype(np.float32)
+
+
+def calibrated(library: Library) -> Calibrated:
+    """Return what the p-values of an index rest on, and set the library's levels."""
+    works = _numbers([record.work for record in library.records])
+    rows = list(_rows(library))
+    library.levels = _levels(rows, works)
+    parts, pairs = [], dict[tuple[int, int], float]()
+    for one in rows:
+        levels = library.levels_at(one.others)
+        values = normalised(one.scores, one.query.n_elements, levels)
+        if not one.query.is_decoy:
+            for other, joint in zip(one.others, values[:, JOINT], strict=True):
+                pair = (one.asker, int(other))
+                pairs[pair] = max(float(joint), pairs.get(pair, -np.inf))
+        parts.append(_by_work(library, one, values, works))
+    return Calibrated(null=_null(rows, parts), pairs=pairs)
+
+
+def _rows(library: Library) -> Iterator[_Rows]:
+    """Yield the null queries of the recordings that are there."""
+    number = {
+        record.recording_id: i
+        for i, record in enumerate(library.records)
+        if library.is_kept[i]
+    }
+    for asker, record in enumerate(library.records):
+        if not library.is_kept[asker]:
+            continue
+        n_decoys = sum(query.is_decoy for query in record.null)
+        n_each = {True: n_decoys, False: len(record.null) - n_decoys}
+        for query in record.null:
+            there = np.array([number.get(name, -1) for name in query.others], np.intp)
+            kept = there >= 0
+            share = 1 / n_each[query.is_decoy]
+            yield _Rows(query, asker, there[kept], query.scores[kept], share)
+
+
+def _numbers(names: list[str]) -> NDArray[np.intp]:
+    """Return a number for each name, the same for the same."""
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(n, len(known)) for n in names], np.intp)
+
+
+def _levels(rows: list[_Rows], works: NDArray[np.intp]) -> Floats:
+    """Return what each recording reaches with unrelated music.
+
+    Asked and asking: a score is the same both ways but for the lengths.
+    """
+    result = np.tile(PRIOR_LEVELS, (len(works), 1, 1))
+    owners, scores = [], []
+    for one in rows:
+        unrelated = works[one.others] != works[one.asker]
+        scaled = one.scaled()[unrelated]
+        owners.append(one.others[unrelated])
+        scores.append(scaled)
+        if not one.query.is_decoy:
+            owners.append(np.full(len(scaled), one.asker))
+            scores.append(scaled)
+    if not owners:
+        return result
+    owner, score = np.concatenate(owners), np.concatenate(scores)
+    order = np.argsort(owner, kind="stable")
+    names, first = np.unique(owner[order], return_index=True)
+    for name, part in zip(names, np.split(score[order], first[1:]), strict=True):
+        result[name] = levels_of(part)
+    return result
+
+
+def _by_work(
+    library: Library, one: _Rows, values: Floats, works: NDArray[np.intp]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the highest of each other work, and whether both name their works."""
+    unrelated = works[one.others] != works[one.asker]
+    unrelated |= one.query.is_decoy
+    names, place = np.unique(works[one.others[unrelated]], return_inverse=True)
+    best = np.full((len(names), values.shape[1]), np.nan, np.float32)
+    np.fmax.at(best, place, values[unrelated])
+    named = np.zeros(len(names), bool)
+    for work, other in zip(place, one.others[unrelated], strict=True):
+        named[work] = library.records[other].work_id is not None
+    named &= library.records[one.asker].work_id is not None
+    return best, named | one.query.is_decoy
+
+
+def _null(rows: list[_Rows], parts: list[tuple[Floats, NDArray[np.bool_]]]) -> Null:
+    """Return the null; comparisons of the same two works share one weight."""
+    n_compared = np.zeros(JOINT + 1, np.float32)
+    for one in rows:
+        was_told = np.append(one.query.n_elements > 0, True)
+        n_compared += one.share * one.query.n_compared * was_told
+    if not parts:
+        return Null(np.zeros((0, JOINT + 1), np.float32), np.zeros(0), n_compared)
+    values = np.concatenate([best for best, _ in parts])
+    weights = np.repeat(
+        np.array([one.share for one in rows]), [len(best) for best, _ in parts]
+    )
+    kept = unsuspected(values, np.concatenate([named for _, named in parts]))
+    return Null(values[kept], weights[kept], n_compared)
+
+
+def unsuspected(values: Floats, is_known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which comparisons are not of versions of one work that nobody named.
+
+    Those are left out of which a recording names no work and that reach more than
+    anything that is known to be unrelated.
+
+    Args:
+        values: What was reached, `(comparison, 5)`.
+        is_known: Whether the two are known to be of different works, or one is a
+            decoy, `(comparison,)`.
+    """
+    known = values[is_known, JOINT]
+    limit = known.max(initial=-np.inf) if len(known) else np.inf
+    result: NDArray[np.bool_] = is_known | ~(values[:, JOINT] > limit)
+    return result
