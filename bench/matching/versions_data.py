@@ -36,6 +36,7 @@ class Item:
     work: str
     audio: Path
     notes: Notes
+    duration_s: float
 
     def samples(self) -> NDArray[np.float32]:
         """Return the audio, `(time,)`."""
@@ -51,7 +52,12 @@ class Music:
         self.cache.mkdir(parents=True, exist_ok=True)
 
     def item(
-        self, name: str, work: str, make: Callable[[], NDArray[np.float32]]
+        self,
+        name: str,
+        work: str,
+        make: Callable[[], NDArray[np.float32]],
+        *,
+        duration_s: float = RENDERING_S,
     ) -> Item:
         """Return the recording of this name; `make` gives its audio at need."""
         stem = f"{zlib.crc32(name.encode()):08x}"
@@ -63,7 +69,10 @@ class Music:
             np.savez(notes, start_s=heard.start_s, end_s=heard.end_s,
                      pitch=heard.pitch, strength=heard.strength)  # fmt: skip
         with np.load(notes) as saved:
-            return Item(name=name, work=work, audio=audio, notes=Notes(**saved))
+            heard = Notes(**saved)
+        return Item(
+            name=name, work=work, audio=audio, notes=heard, duration_s=duration_s
+        )
 
     def pieces(self) -> list[Piece]:
         """Return the works in a drawn order, those for the queries first."""
@@ -143,4 +152,5 @@ class Music:
             piece = Piece(folder.name, rows[rows[:, 0] < PAIR_S])
             return render(piece, rng, duration_s=PAIR_S, family=family)
 
-        return self.item(f"{file} {folder.name}", folder.name, make)
+        name = f"{file} {folder.name}"
+        return self.item(name, folder.name, make, duration_s=PAIR_S)

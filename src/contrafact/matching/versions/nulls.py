@@ -8,8 +8,7 @@ kept as it was measured, and set against the levels of the catalog as it is now.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ __all__ = ["Calibrated", "calibrated", "decoy_queries", "own_queries", "unsuspec
 # Comparisons with decoys for each recording, for small catalogs.
 _N_DECOY_COMPARISONS = 150
 _LEAST_DECOYS = 1
+_ENOUGH = 200  # comparisons of recordings, from which decoys count less and less
 _N_OWN_SEGMENTS = 4  # of a recording that are looked up when it is added
 
 
@@ -101,6 +101,7 @@ class _Rows:
     asker: int
     others: NDArray[np.intp]
     scores: Floats
+    n_compared: int
     share: float  # what each of its comparisons counts
 
     def scaled(self) -> Floats:
@@ -111,7 +112,7 @@ class _Rows:
 def calibrated(library: Library) -> Calibrated:
     """Return what the p-values of an index rest on, and set the library's levels."""
     works = _numbers([record.work for record in library.records])
-    rows = list(_rows(library))
+    rows = _rows(library, works)
     library.levels = _levels(rows, works)
     parts, pairs = [], dict[tuple[int, int], float]()
     for one in rows:
@@ -125,23 +126,49 @@ def calibrated(library: Library) -> Calibrated:
     return Calibrated(null=_null(rows, parts), pairs=pairs)
 
 
-def _rows(library: Library) -> Iterator[_Rows]:
-    """Yield the null queries of the recordings that are there."""
+def _rows(library: Library, works: NDArray[np.intp]) -> list[_Rows]:
+    """Return the null queries of the recordings that are there.
+
+    Decoys count as much as recordings, until there are enough of those.
+    """
     number = {
         record.recording_id: i
         for i, record in enumerate(library.records)
         if library.is_kept[i]
     }
-    for asker, record in enumerate(library.records):
-        if not library.is_kept[asker]:
-            continue
-        n_decoys = sum(query.is_decoy for query in record.null)
-        n_each = {True: n_decoys, False: len(record.null) - n_decoys}
-        for query in record.null:
-            there = np.array([number.get(name, -1) for name in query.others], np.intp)
-            kept = there >= 0
-            share = 1 / n_each[query.is_decoy]
-            yield _Rows(query, asker, there[kept], query.scores[kept], share)
+    found = [
+        rows
+        for asker in number.values()
+        for rows in _rows_of(library, asker, number, works)
+    ]
+    n_real = sum(r.share * r.n_compared for r in found if not r.query.is_decoy)
+    less = min(1.0, _ENOUGH / max(n_real, 1.0))
+    return [
+        replace(rows, share=rows.share * less) if rows.query.is_decoy else rows
+        for rows in found
+    ]
+
+
+def _rows_of(
+    library: Library, asker: int, number: dict[str, int], works: NDArray[np.intp]
+) -> list[_Rows]:
+    """Return the null queries of one recording.
+
+    Decoys of the first recording were compared with itself, which they resemble;
+    they count only in an index of a single work.
+    """
+    n_most = max(1, library.n_works - 1)
+    rows = []
+    for query in library.records[asker].null:
+        there = np.array([number.get(name, -1) for name in query.others], np.intp)
+        kept = there >= 0
+        is_own = bool(kept.any()) and bool((works[there[kept]] == works[asker]).all())
+        if not (query.is_decoy and is_own and library.n_works > 1):
+            n = min(query.n_compared, n_most)
+            rows.append(_Rows(query, asker, there[kept], query.scores[kept], n, 1.0))
+    n_decoys = sum(r.query.is_decoy for r in rows)
+    n_each = {True: n_decoys, False: len(rows) - n_decoys}
+    return [replace(r, share=1 / n_each[r.query.is_decoy]) for r in rows]
 
 
 def _numbers(names: list[str]) -> NDArray[np.intp]:
@@ -196,12 +223,14 @@ def _null(rows: list[_Rows], parts: list[tuple[Floats, NDArray[np.bool_]]]) -> N
     n_compared = np.zeros(JOINT + 1, np.float32)
     for one in rows:
         was_told = np.append(one.query.n_elements > 0, True)
-        n_compared += one.share * one.query.n_compared * was_told
+        n_compared += one.share * one.n_compared * was_told
     if not parts:
-        return Null(np.zeros((0, JOINT + 1), np.float32), np.zeros(0), n_compared)
+        nothing = np.zeros((0, JOINT + 1), np.float32)
+        return Null(nothing, nothing[:, 0], n_compared)
     values = np.concatenate([best for best, _ in parts])
     weights = np.repeat(
-        np.array([one.share for one in rows]), [len(best) for best, _ in parts]
+        np.array([one.share for one in rows], np.float32),
+        [len(best) for best, _ in parts],
     )
     kept = unsuspected(values, np.concatenate([named for _, named in parts]))
     return Null(values[kept], weights[kept], n_compared)
