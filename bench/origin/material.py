@@ -30,11 +30,14 @@ from contrafact.matching.origin.chain import RATE as HEARD_RATE
 from contrafact.matching.origin.hearing import Heard, hear_samples
 
 __all__ = [
+    "N_RECORDED",
+    "N_RENDERED",
     "STUDIO",
     "Features",
     "Item",
     "Source",
     "changed",
+    "chosen_sources",
     "clips",
     "decoded",
     "delivered",
@@ -48,6 +51,7 @@ Samples = NDArray[np.float32]
 LENGTH_S = 20.0
 STUDIO = "studio"
 CORPUS_SCORES = "scores"
+N_RECORDED, N_RENDERED = 16, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,6 +110,17 @@ def training_music(folder: Path) -> list[Samples]:
 def sources(folder: Path, audio: Path | None, *, n_scores: int = 48) -> list[Source]:
     """Return the recordings: all of the folder of audio, and some rendered works."""
     found = list(_recorded(audio)) if audio else []
+    return found + _rendered_sources(folder, n_scores)
+
+
+def chosen_sources(folder: Path, audio: Path | None) -> list[Source]:
+    """Return the recordings that go through every decoder: every sixth, at most."""
+    recorded = list(_recorded(audio, step=6, most=N_RECORDED)) if audio else []
+    return recorded + _rendered_sources(folder)[::6][:N_RENDERED]
+
+
+def _rendered_sources(folder: Path, n_scores: int = 48) -> list[Source]:
+    found = []
     works: dict[str, list[str]] = {}
     for row in rendered(folder):
         if not is_for_training(row["work"]):
@@ -125,20 +140,28 @@ def sources(folder: Path, audio: Path | None, *, n_scores: int = 48) -> list[Sou
     return found
 
 
-def _recorded(audio: Path) -> Iterator[Source]:
+def _recorded(
+    audio: Path, *, step: int = 1, most: int | None = None
+) -> Iterator[Source]:
+    """Yield recordings of people in order; every so manieth, at most so many."""
+    rows = list(_recorded_rows(audio))
+    for row in rows[::step][:most]:
+        yield Source(
+            name=row["file"],
+            group=row["collection"],
+            is_dev=_is_even(row["file"]),
+            samples=_excerpt(audio / row["file"], float(row["duration_s"])),
+        )
+
+
+def _recorded_rows(audio: Path) -> Iterator[dict[str, str]]:
     seen = set()
     for row in _manifest(audio):
         key = row["title"], row["artist"]
         if "catalog" not in row["use"] or key in seen:
             continue
         seen.add(key)
-        samples = _excerpt(audio / row["file"], float(row["duration_s"]))
-        yield Source(
-            name=row["file"],
-            group=row["collection"],
-            is_dev=_is_even(row["file"]),
-            samples=samples,
-        )
+        yield row
 
 
 def _manifest(audio: Path) -> list[dict[str, str]]:

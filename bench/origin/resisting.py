@@ -34,8 +34,9 @@ FAMILIES = {
         "noise 30 dB", "noise 20 dB",
     ),
     "pitch and speed": (
-        "pitch -4", "pitch -2", "pitch +1", "pitch +2", "pitch +4",
-        "speed 0.85", "speed 0.93", "speed 1.15",
+        "pitch -4", "pitch -3", "pitch -2", "pitch -1", "pitch +1", "pitch +2",
+        "pitch +3", "pitch +4", "speed 0.85", "speed 0.93", "speed 1.07",
+        "speed 1.15",
     ),
 }  # fmt: skip
 TESTED = (

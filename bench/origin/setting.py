@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from decoders import trained
 from material import (
+    N_RECORDED,
+    N_RENDERED,
     STUDIO,
     Features,
     Source,
@@ -37,7 +39,7 @@ DECODERS = (
     "istft-24k-300",
     "istft-16k-256",
 )
-N_RECORDED, N_RENDERED, N_PEOPLE_RENDERED = 16, 8, 24
+N_PEOPLE_RENDERED = 24
 N_CHANGED, N_TESTED = 5, 4
 
 

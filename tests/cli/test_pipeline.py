@@ -128,16 +128,18 @@ def test_the_same_seed_gives_the_same_song(ws: Path, song: Path) -> None:
         assert np.array_equal(*samples) is is_same
 
 
-def test_a_song_is_made_with_a_mark_inside(ws: Path, model: dict[str, Any]) -> None:
+def test_a_song_is_made_with_a_mark_inside(
+    ws: Path, model: dict[str, Any], song: Path
+) -> None:
     """The register keeps it; written anew without tags, the song is still known."""
-    out = ws.parent / "marked.wav"
+    out = song.with_name("marked.wav")
     words = ["generate", PROMPT, "--model", model["id"], "--seed", 5, "--seconds", 9]
     made = document(*words, "--watermark", "-o", out, "-w", ws)
     scheme, payload = made["marked"]["watermark"].split(":")
     assert scheme == "patchwork"
     read = document("mark", out, "--read")["watermarks"]
     assert payload in {w["payload"] for w in read if w["name"] == "patchwork"}
-    bare, audio = ws.parent / "bare.wav", read_audio(out, mono=False)
+    bare, audio = song.with_name("bare.wav"), read_audio(out, mono=False)
     bare.write_bytes(encode_audio(bare, 0.8 * audio.samples, audio.sample_rate))
     found = document("origin", "identify", bare, "-w", ws)
     assert (found["verdict"], found["generator"]) == ("ai", model["id"])

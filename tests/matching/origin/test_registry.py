@@ -17,6 +17,7 @@ from contrafact.core.errors import (
     MatchIndexError,
     StorageError,
 )
+from contrafact.core.matches import OriginEvidence
 from contrafact.matching.origin import OriginRegistry
 from contrafact.matching.origin import _keeping as keeping_module
 from contrafact.matching.origin import registry as registry_module
@@ -217,6 +218,23 @@ def test_without_people_nothing_is_said(
     finding = registry.identify(generated["odd"][0])
     assert (finding.verdict, finding.probability) == ("unknown", 0.0)
     assert "20 recordings by people" in finding.description
+
+
+def test_a_trace_that_its_own_codec_disowns_is_no_verdict(
+    registry: OriginRegistry, write: Write, music: Sound, with_lines: Sound
+) -> None:
+    """Unless it knows the sound, or another model's codec was asked."""
+    path = write(with_lines(music(901), SPACINGS["odd"]))
+    for name, p_value, expected in (
+        ("odd", 0.5, "unknown"), ("odd", 0.1, "ai"), ("even", 0.5, "ai"),
+    ):  # fmt: skip
+        asked = OriginEvidence(
+            kind="reconstruction", score=0.0, p_value=p_value, generator=name
+        )
+        finding = registry.identify(path, others=[asked])
+        assert finding.verdict == expected
+        assert ("printed on" in finding.description) is (expected == "unknown")
+        assert (finding.generator == "odd") is (expected == "ai")
 
 
 def test_a_tag_is_a_claim(

@@ -28,6 +28,7 @@ def describe(
     verdict: Verdict,
     name: str | None,
     calibration: Calibration | None,
+    is_disowned: bool = False,
 ) -> str:
     """Return sentences on the comb, the rate, the band and the nearest class.
 
@@ -38,6 +39,7 @@ def describe(
         verdict: What is said of it.
         name: The generator that is named.
         calibration: None if too little is enrolled.
+        is_disowned: Whether the nearest class's own codec does not know the sound.
     """
     said = [_opening(verdict, name)]
     if calibration is None:
@@ -51,6 +53,11 @@ def describe(
         said.append(f"The channels differ; this is of the {row.channel} one.")
     if ranked:
         said.append(_nearest(ranked[0], name))
+    if is_disowned:
+        said.append(
+            f"The codec of {ranked[0][0]} does not know the sound: its trace may have "
+            "been printed on."
+        )
     said.append(_comb(row))
     said.append(_band(heard))
     return " ".join(said)

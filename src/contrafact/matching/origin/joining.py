@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contrafact.core.matches import OriginEvidence, OriginFinding, Verdict
 from contrafact.matching.origin.calibration import Calibration, ClassScore
@@ -36,12 +36,17 @@ class Rules:
             may be given a name.
         margin: How far the best class must be above the second, in surprise.
         human: Probability from which a recording is called human.
+        disowned: If the codec of the class that is nearest is held, and people's
+            recordings survive it as well as this one with at least this
+            probability, what the spectrum shows may have been printed on: it is
+            not called generated for that.
     """
 
     false_alarms: float = 0.01
     wrong_names: float = 0.02
     margin: float = 3.0
     human: float = 0.9
+    disowned: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +82,59 @@ def decide(
     rules = rules or Rules()
     told = [_tell(row, calibration, rules) for row in heard.rows]
     best = min(told, key=lambda t: t.p_value)
+    best = replace(best, p_value=min(1.0, best.p_value * len(told)))
+    said = _joined(best, others, calibration, rules)
+    return OriginFinding(
+        verdict=said.verdict,
+        generator=said.name,
+        probability=round(said.probability, 6),
+        false_positive_rate=said.rate,
+        evidence=(*best.evidence, *others),
+        description=describe(
+            heard,
+            best.row,
+            best.ranked,
+            verdict=said.verdict,
+            name=said.name,
+            calibration=calibration,
+            is_disowned=said.is_disowned,
+        ),
+        measurements={
+            **best.measurements,
+            "native_rate_hz": float(heard.native_rate),
+            "band_limit_hz": round(heard.band_limit_hz, 1),
+            "heard_s": round(heard.duration_s, 3),
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What all evidence says together."""
+
+    verdict: Verdict
+    name: str | None
+    probability: float
+    rate: float
+    is_disowned: bool
+
+
+def _joined(
+    best: _Told,
+    others: Sequence[OriginEvidence],
+    calibration: Calibration | None,
+    rules: Rules,
+) -> _Said:
+    """Join what was measured, then what marks say, then what is declared."""
     marks = [e for e in others if e.kind.startswith(_MARK)]
     measured = [e for e in others if e.p_value is not None and e not in marks]
-    p_values = [best.p_value * len(told), *(e.p_value or 1.0 for e in measured)]
+    is_disowned = _is_disowned(best, measured, rules)
+    own = 1.0 if is_disowned else best.p_value
+    p_values = [own, *(e.p_value or 1.0 for e in measured)]
     p_value = min(1.0, min(p_values) * len(p_values))
-    evidence = (*best.evidence, *others)
     verdict, probability = _verdict(p_value, best.surprise, calibration, rules)
-    name = best.named or _named_by(measured, rules) if verdict == "ai" else None
+    heard_as = None if is_disowned else best.named
+    name = heard_as or _named_by(measured, rules) if verdict == "ai" else None
     rate = rules.false_alarms if verdict == "ai" else p_value
     if sure := _sure_marks(marks, rules):
         rate = min(1.0, len(marks) * min(e.p_value or 1.0 for e in sure))
@@ -97,26 +148,28 @@ def decide(
             verdict, rate, probability = "ai", 1.0, 0.0
         name = name or surest.generator
         probability = max(probability, _DECLARED[surest.kind])
-    return OriginFinding(
+    return _Said(
         verdict=verdict,
-        generator=name,
-        probability=round(probability, 6),
-        false_positive_rate=rate,
-        evidence=evidence,
-        description=describe(
-            heard,
-            best.row,
-            best.ranked,
-            verdict=verdict,
-            name=name,
-            calibration=calibration,
-        ),
-        measurements={
-            **best.measurements,
-            "native_rate_hz": float(heard.native_rate),
-            "band_limit_hz": round(heard.band_limit_hz, 1),
-            "heard_s": round(heard.duration_s, 3),
-        },
+        name=name,
+        probability=probability,
+        rate=rate,
+        is_disowned=is_disowned,
+    )
+
+
+def _is_disowned(best: _Told, measured: Sequence[OriginEvidence], rules: Rules) -> bool:
+    """Tell whether the nearest class's own codec knows nothing of the sound.
+
+    A filter can print a class's mean spectrum on a recording by people. It does
+    not make it one that the class's decoder could have made.
+    """
+    if best.p_value > rules.false_alarms or not best.ranked:
+        return False
+    nearest = best.ranked[0][0]
+    return any(
+        (e.p_value or 0.0) >= rules.disowned
+        for e in measured
+        if e.kind == "reconstruction" and e.generator == nearest
     )
 
 
