@@ -12,10 +12,12 @@ import pytest
 from contrafact.catalog import Workspace, encode_audio, read_audio
 from contrafact.core.errors import SigningKeyError
 from contrafact.matching import watermarks as schemes
+from contrafact.matching.origin.nulls import Null
 from contrafact.matching.watermarks import Bits, Detection, Samples
 from contrafact.workflows.identify import identify
 from contrafact.workflows.mark import mark
 from contrafact.workflows.origin import identify_origin, origin_of, origin_state
+from contrafact.workflows.origin_models import disowning
 from contrafact.workflows.screen import Screening, screen, uploads_in
 from contrafact.workflows.watermarks import WatermarkChoice
 
@@ -159,3 +161,16 @@ def test_the_rate_counts_how_many_marks_were_sure(other: Workspace) -> None:
     assert [f.false_positive_rate for f in found[:2]] == [0.002, 0.004]
     hint = replace(one, p_value=None)
     assert decide(heard, None, others=[hint]).verdict == "unknown"
+
+
+def test_a_codec_is_believed_only_if_it_knows_its_own_songs() -> None:
+    """It then disowns what it knows no better than recordings by people."""
+    rng = np.random.default_rng(0)
+    people, own = rng.normal(-0.36, 0.06, 40), list(rng.normal(-0.18, 0.02, 8))
+    null = Null.of([float(v) for v in people])
+    (said,) = disowning("a", -0.33, null, own=own)
+    assert (said.kind, said.generator, said.p_value) == ("disowned", "a", None)
+    assert "8 of 8" in said.detail
+    assert disowning("a", -0.18, null, own=own) == []
+    for other in (list(people[:8]), own[:4] + list(people[:4]), []):
+        assert disowning("a", -0.33, null, own=other) == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,15 @@ from contrafact.workflows.origin import fresh_registry, open_registry
 from contrafact.workflows.progress import Progress, silent, stage_progress
 from contrafact.workflows.stores import home_of
 
-__all__ = ["enroll_model", "held_models", "model_evidence"]
+__all__ = ["disowning", "enroll_model", "held_models", "model_evidence"]
 
 N_SONGS = 8
 _N_STEPS, _GUIDANCE = 24, 2.0
 _KINDS = ("reconstruction", "likelihood")
+_KNOWN = 0.05
+"""P-value up to which a codec knows a sound; see docs/origin.md for what it costs."""
+_JUDGE = 0.85
+"""Part of its own songs that a codec must know for its word to be taken."""
 
 
 def enroll_model(
@@ -83,7 +87,8 @@ def enroll_model(
             progress=stage_progress(progress, "listen"),
         )
         held = {**held_models(workspace), name: model}
-        _calibrate(workspace, held, people, progress)
+        own = {**_read(workspace)["own"], name: _own_scores(generator, songs)}
+        _calibrate(workspace, held, own, people=people, progress=progress)
     return enrolled
 
 
@@ -117,6 +122,40 @@ def _songs(
     return paths
 
 
+def disowning(
+    name: str, score: float, null: Null, *, own: Sequence[float]
+) -> list[OriginEvidence]:
+    """Return that a codec does not know a recording, if its word can be taken.
+
+    Args:
+        name: Of the class.
+        score: Of the recording, by `reconstruction_score`.
+        null: Of recordings by people.
+        own: Scores of the model's own songs. Of a codec that does not tell them
+            from people's recordings nothing is believed.
+    """
+    n_known = sum(null.p_value(each) <= _KNOWN for each in own)
+    if n_known < _JUDGE * max(1, len(own)) or null.p_value(score) <= _KNOWN:
+        return []
+    said = f"asked {name}, which knows {n_known} of {len(own)} of its own songs"
+    return [
+        OriginEvidence(
+            kind="disowned",
+            score=round(score, 5),
+            p_value=None,
+            detail=said,
+            generator=name,
+        )
+    ]
+
+
+def _own_scores(generator: Generator, songs: list[Path]) -> list[float]:
+    """Return how well a model's codec knows the model's own songs."""
+    torch.set_num_threads(1)
+    heard = [np.ascontiguousarray(prepare(p).channels[0].samples) for p in songs]
+    return [reconstruction_score(generator, samples) for samples in heard]
+
+
 def _place(workspace: Workspace) -> Path:
     return workspace.root / "origin" / "held" / "models.json"
 
@@ -135,10 +174,14 @@ def held_models(workspace: Workspace) -> dict[str, str]:
 def _read(workspace: Workspace) -> dict[str, Any]:
     path = _place(workspace)
     if not path.exists():
-        return {"models": {}, "nulls": {}}
+        return {"models": {}, "nulls": {}, "own": {}}
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {"models": dict(found["models"]), "nulls": dict(found["nulls"])}
+        return {
+            "models": dict(found["models"]),
+            "nulls": dict(found["nulls"]),
+            "own": dict(found.get("own", {})),
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MatchIndexError(
             f"{path} is damaged: {error}. Remove it and enrol the models again."
@@ -155,6 +198,8 @@ def _opened(workspace: Workspace, held: Mapping[str, str]) -> dict[str, Generato
 def _calibrate(
     workspace: Workspace,
     held: Mapping[str, str],
+    own: Mapping[str, list[float]],
+    *,
     people: list[Path],
     progress: Progress,
 ) -> None:
@@ -177,7 +222,8 @@ def _calibrate(
     }
     with storage_errors(_place(workspace)):
         _place(workspace).parent.mkdir(parents=True, exist_ok=True)
-    write_json(_place(workspace), {"models": dict(held), "nulls": nulls})
+    kept = {"models": dict(held), "nulls": nulls, "own": dict(own)}
+    write_json(_place(workspace), kept)
 
 
 def _asked(
@@ -198,13 +244,15 @@ def model_evidence(workspace: Workspace, path: Path) -> list[OriginEvidence]:
     """Ask the models that are held about a recording; takes seconds for each.
 
     Returns:
-        Two a model; empty if none is enrolled. A model that is gone is left out.
+        Two a model, and a third of kind `disowned` from a codec that does not know
+        the recording though it knows its own songs; empty if none is enrolled. A
+        model that is gone is left out.
 
     Raises:
         AudioError: If the file cannot be read, is silent, or under 4 s.
         MatchIndexError: If the file of held models is damaged.
     """
-    held, nulls = held_models(workspace), _read(workspace)["nulls"]
+    held, kept = held_models(workspace), _read(workspace)
     generators: dict[str, Generator] = {}
     for name, model in held.items():
         try:
@@ -213,7 +261,9 @@ def model_evidence(workspace: Workspace, path: Path) -> list[OriginEvidence]:
             continue
     evidence = []
     for name, kind, score in _asked(generators, path) if generators else ():
-        null = Null(**nulls[name][kind])
+        null = Null(**kept["nulls"][name][kind])
+        if kind == "reconstruction":
+            evidence += disowning(name, score, null, own=kept["own"].get(name, ()))
         evidence.append(
             OriginEvidence(
                 kind=kind,

@@ -25,6 +25,10 @@ _MARK = "watermark:"
 """Before the name of a scheme. One that states a rate of false alarms is believed
 at that rate; one that states none is a hint, and never decides."""
 
+_DISOWNED = "disowned"
+"""What a held codec says of sound that it does not know, though it knows its own:
+the spectrum of its class may have been printed on, and carries no verdict."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -36,17 +40,12 @@ class Rules:
             may be given a name.
         margin: How far the best class must be above the second, in surprise.
         human: Probability from which a recording is called human.
-        disowned: If the codec of the class that is nearest is held, and people's
-            recordings survive it as well as this one with at least this
-            probability, what the spectrum shows may have been printed on: it is
-            not called generated for that.
     """
 
     false_alarms: float = 0.01
     wrong_names: float = 0.02
     margin: float = 3.0
     human: float = 0.9
-    disowned: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +127,7 @@ def _joined(
     """Join what was measured, then what marks say, then what is declared."""
     marks = [e for e in others if e.kind.startswith(_MARK)]
     measured = [e for e in others if e.p_value is not None and e not in marks]
-    is_disowned = _is_disowned(best, measured, rules)
+    is_disowned = best.p_value <= rules.false_alarms and _is_disowned(best, others)
     own = 1.0 if is_disowned else best.p_value
     p_values = [own, *(e.p_value or 1.0 for e in measured)]
     p_value = min(1.0, min(p_values) * len(p_values))
@@ -157,20 +156,14 @@ def _joined(
     )
 
 
-def _is_disowned(best: _Told, measured: Sequence[OriginEvidence], rules: Rules) -> bool:
+def _is_disowned(best: _Told, others: Sequence[OriginEvidence]) -> bool:
     """Tell whether the nearest class's own codec knows nothing of the sound.
 
     A filter can print a class's mean spectrum on a recording by people. It does
     not make it one that the class's decoder could have made.
     """
-    if best.p_value > rules.false_alarms or not best.ranked:
-        return False
-    nearest = best.ranked[0][0]
-    return any(
-        (e.p_value or 0.0) >= rules.disowned
-        for e in measured
-        if e.kind == "reconstruction" and e.generator == nearest
-    )
+    nearest = best.ranked[0][0] if best.ranked else None
+    return any(e.kind == _DISOWNED and e.generator == nearest for e in others)
 
 
 def _named_by(measured: Sequence[OriginEvidence], rules: Rules) -> str | None:
