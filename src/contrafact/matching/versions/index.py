@@ -16,13 +16,13 @@ from contrafact.core.errors import MatchIndexError, MatchingError
 from contrafact.core.matches import WorkMatch
 from contrafact.core.units import Seconds
 from contrafact.matching.versions.answers import describe_match, grouped, query_segments
-from contrafact.matching.versions.calibration import JOINT
 from contrafact.matching.versions.layers import strands_of
 from contrafact.matching.versions.notes import Notes
 from contrafact.matching.versions.nulls import (
     Calibrated,
     calibrated,
     decoy_queries,
+    linked,
     own_queries,
 )
 from contrafact.matching.versions.records import (
@@ -285,10 +285,9 @@ class VersionIndex:
         for record in self._library.kept():
             name = record.recording_id
             yield name, first_of.setdefault(record.work, name)
-        for (one, other), value in known.pairs.items():
-            if n_works * known.null.p_value(JOINT, value) <= max_p:
-                records = self._library.records
-                yield records[one].recording_id, records[other].recording_id
+        records = self._library.records
+        for one, other in linked(self._library, known, max_p / max(n_works, 1)):
+            yield records[one].recording_id, records[other].recording_id
 
     def _calibrated(self) -> Calibrated:
         if self._calibration is None:

@@ -8,6 +8,7 @@ kept as it was measured, and set against the levels of the catalog as it is now.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +28,14 @@ from contrafact.matching.versions.notes import Notes
 from contrafact.matching.versions.records import NullQuery, Record
 from contrafact.matching.versions.search import Compared, Library
 
-__all__ = ["Calibrated", "calibrated", "decoy_queries", "own_queries", "unsuspected"]
+__all__ = [
+    "Calibrated",
+    "calibrated",
+    "decoy_queries",
+    "linked",
+    "own_queries",
+    "unsuspected",
+]
 
 # Comparisons with decoys for each recording, for small catalogs.
 _N_DECOY_COMPARISONS = 150
@@ -36,18 +44,33 @@ _ENOUGH = 200  # comparisons of recordings, from which decoys count less and les
 _N_OWN_SEGMENTS = 4  # of a recording that are looked up when it is added
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """A null query, with the numbers of those recordings that are still there."""
+
+    query: NullQuery
+    asker: int
+    others: NDArray[np.intp]
+    scores: Floats
+    n_compared: int
+    share: float  # what each of its comparisons counts
+
+    def scaled(self) -> Floats:
+        root = np.sqrt(np.maximum(self.query.n_elements, 1))
+        return (self.scores / root).astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibrated:
     """What p-values rest on.
 
     Attributes:
         null: What unrelated music reaches.
-        pairs: For each two recordings that were compared, the later one first,
-            the highest they reached with all layers together.
+        rows: The null queries that are there.
     """
 
     null: Null
-    pairs: dict[tuple[int, int], float]
+    rows: Sequence[_Rows]
 
 
 def own_queries(library: Library, record: Record) -> list[NullQuery]:
@@ -93,37 +116,39 @@ def _query(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """A null query, with the numbers of those recordings that are still there."""
-
-    query: NullQuery
-    asker: int
-    others: NDArray[np.intp]
-    scores: Floats
-    n_compared: int
-    share: float  # what each of its comparisons counts
-
-    def scaled(self) -> Floats:
-        root = np.sqrt(np.maximum(self.query.n_elements, 1))
-        return (self.scores / root).astype(np.float32)
-
-
 def calibrated(library: Library) -> Calibrated:
     """Return what the p-values of an index rest on, and set the library's levels."""
     works = _numbers([record.work for record in library.records])
     rows = _rows(library, works)
     library.levels = _levels(rows, works)
-    parts, pairs = [], dict[tuple[int, int], float]()
-    for one in rows:
-        levels = library.levels_at(one.others)
-        values = normalised(one.scores, one.query.n_elements, levels)
-        if not one.query.is_decoy:
-            for other, joint in zip(one.others, values[:, JOINT], strict=True):
-                pair = (one.asker, int(other))
-                pairs[pair] = max(float(joint), pairs.get(pair, -np.inf))
-        parts.append(_by_work(library, one, values, works))
-    return Calibrated(null=_null(rows, parts), pairs=pairs)
+    named = np.array([record.work_id is not None for record in library.records], bool)
+    parts = [_by_work(one, _values(library, one), works, named) for one in rows]
+    return Calibrated(null=_null(rows, parts), rows=rows)
+
+
+def linked(
+    library: Library, known: Calibrated, max_p: float
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs of recordings that were alike when the later one was added.
+
+    Args:
+        library: The recordings.
+        known: What `calibrated` returned of it.
+        max_p: The largest p-value of a pair.
+    """
+    for one in known.rows:
+        if one.query.is_decoy:
+            continue
+        joint = _values(library, one)[:, JOINT]
+        for place in np.argsort(-joint, kind="stable"):
+            if known.null.p_value(JOINT, float(joint[place])) > max_p:
+                break
+            yield one.asker, int(one.others[place])
+
+
+def _values(library: Library, one: _Rows) -> Floats:
+    levels = library.levels_at(one.others)
+    return normalised(one.scores, one.query.n_elements, levels)
 
 
 def _rows(library: Library, works: NDArray[np.intp]) -> list[_Rows]:
@@ -203,19 +228,18 @@ def _levels(rows: list[_Rows], works: NDArray[np.intp]) -> Floats:
 
 
 def _by_work(
-    library: Library, one: _Rows, values: Floats, works: NDArray[np.intp]
+    one: _Rows, values: Floats, works: NDArray[np.intp], named: NDArray[np.bool_]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the highest of each other work, and whether both name their works."""
+    """Return the highest of each other work, and whether the two are told apart."""
     unrelated = works[one.others] != works[one.asker]
     unrelated |= one.query.is_decoy
-    names, place = np.unique(works[one.others[unrelated]], return_inverse=True)
+    names, first, place = np.unique(
+        works[one.others[unrelated]], return_index=True, return_inverse=True
+    )
     best = np.full((len(names), values.shape[1]), np.nan, np.float32)
     np.fmax.at(best, place, values[unrelated])
-    named = np.zeros(len(names), bool)
-    for work, other in zip(place, one.others[unrelated], strict=True):
-        named[work] = library.records[other].work_id is not None
-    named &= library.records[one.asker].work_id is not None
-    return best, named | one.query.is_decoy
+    is_told = named[one.others[unrelated][first]] & named[one.asker]
+    return best, is_told | one.query.is_decoy
 
 
 def _null(rows: list[_Rows], parts: list[tuple[Floats, NDArray[np.bool_]]]) -> Null:
