@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from contrafact.attribution.shares import Source, influence_of_sources
 from contrafact.catalog import Workspace
 from contrafact.core.errors import (
     ConfigError,
@@ -15,8 +17,14 @@ from contrafact.core.errors import (
     WorkspaceLockedError,
 )
 from contrafact.core.results import Attribution
-from contrafact.workflows.attribute import attribute
+from contrafact.workflows.attribute import (
+    ask,
+    attribute,
+    ready_estimator,
+    scores_of,
+)
 from contrafact.workflows.generate import generate
+from contrafact.workflows.index import build_index
 from contrafact.workflows.progress import silent
 from contrafact.workflows.recipes import find_recipe
 from contrafact.workflows.report import query_copy
@@ -51,6 +59,25 @@ def test_equal_removals_are_one_training(workspace: Workspace) -> None:
     assert (one.folder / "manifest.json").exists()
     n_steps = recipe.training.n_steps
     assert told[-1] == ("retraining", n_steps, n_steps)
+
+
+def test_predictions_are_of_influence_as_shares_have_it(workspace: Workspace) -> None:
+    """The scale's prediction is the influence of a source of those recordings."""
+    song = workspace.root / "song.flac"
+    generate(workspace, "march", model="tiny", out=song, seconds=2)
+    build_index(workspace, model="tiny")
+    answer = attribute(workspace, song, model="tiny")
+    checked = verify(workspace, answer.attribution_id, k=5, controls=["random"])
+    asked = ask(workspace, song, model="tiny", prompt=None, progress=silent)
+    scores = scores_of(ready_estimator(workspace, asked, "index", silent), asked)
+    [kept] = (workspace.root / "calibrations").glob("*.json")
+    [pairs] = json.loads(kept.read_text()).values()
+    for removal in checked.removals:
+        parts = dict.fromkeys(removal.recording_ids, 1.0)
+        source = Source(id="s", name="s", parts=parts)
+        predicted, measured = pairs[f"{answer.attribution_id}/{removal.kind}"]
+        assert predicted == pytest.approx(influence_of_sources(scores, [source])[0, 0])
+        assert measured == pytest.approx(removal.rise)
 
 
 @pytest.mark.parametrize("k", [-1, 0, 24, 10**9])

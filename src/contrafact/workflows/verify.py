@@ -318,11 +318,14 @@ def _learn(
 def _predicted(
     attribution: Attribution, removal: Removal, scores: Scores | None
 ) -> float:
-    """What leaving out the recordings together was expected to do."""
+    """What leaving out the recordings together was expected to do.
+
+    As far as shares believe in what they have in common: the scale is for those.
+    """
     weights = dict.fromkeys(removal.recording_ids, 1.0)
     alone = {s.id: s.influence for s in attribution.tables["recording"]}
     if scores is not None and scores.overlap is not None:
-        weights = scores.overlap.weights(weights, trust=1.0)
+        weights = scores.overlap.weights(weights)
         values = scores.values[0].tolist()
         alone = dict(zip(scores.recording_ids, values, strict=True))
     return sum(alone[i] * weight for i, weight in weights.items())
