@@ -128,13 +128,23 @@ def test_the_same_seed_gives_the_same_song(ws: Path, song: Path) -> None:
         assert np.array_equal(*samples) is is_same
 
 
+def _with_a_mark(out: Path, model: str, ws: Path) -> Any:
+    """Make songs until one carries the mark; by key, some are too steady for it."""
+    for seed in range(5, 13):
+        words = ["generate", PROMPT, "--model", model, "--seed", seed, "--seconds", 12]
+        made = run(*words, "--watermark", "-o", out, "-w", ws, "--json")
+        if made.exit_code == 0:
+            return json.loads(made.stdout)
+        assert "cannot be read back" in made.stderr
+    pytest.fail("no song of eight carries a mark")
+
+
 def test_a_song_is_made_with_a_mark_inside(
     ws: Path, model: dict[str, Any], song: Path
 ) -> None:
     """The register keeps it; written anew without tags, the song is still known."""
     out = song.with_name("marked.wav")
-    words = ["generate", PROMPT, "--model", model["id"], "--seed", 5, "--seconds", 9]
-    made = document(*words, "--watermark", "-o", out, "-w", ws)
+    made = _with_a_mark(out, model["id"], ws)
     scheme, payload = made["marked"]["watermark"].split(":")
     assert scheme == "patchwork"
     read = document("mark", out, "--read")["watermarks"]

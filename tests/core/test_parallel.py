@@ -32,6 +32,11 @@ def square(number: int) -> int:
     return number * number
 
 
+def setting(name: str) -> str:
+    """Return a variable of the environment."""
+    return os.environ[name]
+
+
 def die(_: int) -> int:
     """End the process as a crash would."""
     os._exit(1)
@@ -58,6 +63,14 @@ def test_results_come_in_the_order_of_the_tasks(n_workers: int) -> None:
     assert list(map_in_order(square, range(8), n_workers)) == [
         number * number for number in range(8)
     ]
+
+
+def test_workers_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set after the first workers ran is seen by later ones."""
+    list(map_in_order(square, range(2), 2))
+    monkeypatch.setenv("CONTRAFACT_KEYS", "elsewhere")
+    found = list(map_in_order(setting, ["CONTRAFACT_KEYS"] * 2, 2))
+    assert found == ["elsewhere"] * 2
 
 
 def test_a_dead_process_is_one_clear_error() -> None:

@@ -104,9 +104,11 @@ def packed(given: tuple[Any, ...]) -> bytes:
     """Return what `prepare` gets, for `start_worker` in another process.
 
     As bytes: tensors would be shared with a file descriptor each, and of those a
-    process may have only so many.
+    process may have only so many. The environment goes along, since the server has
+    that of the time when it was started.
     """
-    return pickle.dumps(given, protocol=pickle.HIGHEST_PROTOCOL)
+    packet = dict(os.environ), given
+    return pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def start_worker(prepare: Callable[..., None] | None, given: bytes) -> None:
@@ -119,8 +121,11 @@ def start_worker(prepare: Callable[..., None] | None, given: bytes) -> None:
     # Ctrl-C goes to every process at once; the parent alone says what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
+    environment, arguments = pickle.loads(given)
+    os.environ.clear()
+    os.environ.update(environment)
     if prepare is not None:
-        prepare(*pickle.loads(given))
+        prepare(*arguments)
 
 
 def _die_with_parent() -> None:

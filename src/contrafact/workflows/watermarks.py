@@ -28,6 +28,7 @@ __all__ = [
     "Reading",
     "Readings",
     "WatermarkChoice",
+    "nobody",
     "payload_of",
     "read_marks",
     "read_own_mark",
