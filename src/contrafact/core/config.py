@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = [
     "DEBUG_VARIABLE",
     "KEYS_VARIABLE",
     "WORKSPACE_VARIABLE",
+    "environment",
     "has_display",
     "is_debug_wanted",
     "keys_dir_from_environment",
+    "take_environment",
     "workspace_from_environment",
 ]
 
@@ -65,3 +68,14 @@ def has_display() -> bool:
 
 def _is_on(variable: str) -> bool:
     return os.environ.get(variable, "").strip().casefold() not in _OFF
+
+
+def environment() -> dict[str, str]:
+    """Return all variables as they are now, for another process to take."""
+    return dict(os.environ)
+
+
+def take_environment(variables: Mapping[str, str]) -> None:
+    """Have these variables and no others."""
+    os.environ.clear()
+    os.environ.update(variables)

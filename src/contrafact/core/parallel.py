@@ -15,6 +15,7 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, TypeVar
 
+from contrafact.core.config import environment, take_environment
 from contrafact.core.errors import WorkerError
 
 __all__ = ["map_in_order", "packed", "start_server", "start_worker"]
@@ -107,7 +108,7 @@ def packed(given: tuple[Any, ...]) -> bytes:
     process may have only so many. The environment goes along, since the server has
     that of the time when it was started.
     """
-    packet = dict(os.environ), given
+    packet = environment(), given
     return pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
 
 
@@ -121,9 +122,8 @@ def start_worker(prepare: Callable[..., None] | None, given: bytes) -> None:
     # Ctrl-C goes to every process at once; the parent alone says what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    environment, arguments = pickle.loads(given)
-    os.environ.clear()
-    os.environ.update(environment)
+    variables, arguments = pickle.loads(given)
+    take_environment(variables)
     if prepare is not None:
         prepare(*arguments)
 
