@@ -259,10 +259,10 @@ def _read(name: str, audio: Audio, weights: Path | None) -> list[Reading]:
 
 
 def read_own_mark(path: Path, *, maker: Maker = nobody) -> list[OriginEvidence]:
-    """Return the mark of our own key in a file, as evidence; quick, and sure.
+    """Return the mark of our own key in a file, as evidence.
 
     Nothing is read where no key was ever made: nothing can have been marked.
-    Of a long file, its first 20 s are read, in about half a second.
+    Of a long file, its first 20 s are read.
 
     Args:
         path: The file.
