@@ -156,13 +156,13 @@ def with_gradients(
     index = IndexEstimator(IndexSettings(ridge=0.0, n_panel=1)).fit(
         bench.task, folder / "index", progress=lambda a, b: say("indexing", a, b)
     )
-    asked = [index.features(one).mean(1) for one in asked_one_by_one(queries)]
+    asked = [index.features(one) for one in asked_one_by_one(queries)]
     features, counts = torch.cat(asked), torch.ones(len(ids), dtype=torch.long)
     result: dict[str, object] = {}
     for ridge in (0.0, *RIDGES):
         solve = FisherSolve.of(index.store, ridge=ridge) if ridge else None
-        natural = features if solve is None else solve.natural(features)
-        values = index.store.products(natural[:, None]).mean((1, 2)) / len(bench.data)
+        products = (solve or index.store).products(features)
+        values = products.mean(1) / len(bench.data)
         scores = Scores(values, ids)
         overlaps: dict[float, Overlap | None] = {0.0: None}
         if solve is not None:

@@ -62,7 +62,7 @@ class Market:
         self.rows = store.read(slice(0, store.n_windows))
         queries = [world.query(r) for r in rows]
         features = features_of(index, queries, kept)
-        self.songs = features.mean(1)
+        self.songs = features
         self.usual = index.scores_of(features)
         self.index = index
 
@@ -82,7 +82,7 @@ class Market:
                 part = store.rows(shard)
                 store.write(shard, rows[part[0] : part[-1] + 1])
             solve = FisherSolve.of(store, ridge=self.settings.ridge)
-            products = solve.products(self.songs[:, None]).mean((1, 2))
+            products = solve.products(self.songs).mean(1)
             counts = torch.ones(len(ids), dtype=torch.long)
             hat = solve.hat(torch.arange(len(ids)), counts)
         overlap = Overlap(tuple(ids), hat, counts, self.settings.overlap)
@@ -190,14 +190,11 @@ def outliers(market: Market) -> Tensor:
         N_OUTLIERS, n_samples=8 * generator.sample_rate,
         sample_rate=generator.sample_rate, seed=77,
     )  # fmt: skip
-    # As many draws as a recording of the catalog has.
-    settings = IndexSettings(n_workers=1)
-    n_sets = market.rows.shape[1]
     rows = []
     for done, sound in enumerate(sounds, start=1):
         latents = generator.encode(sound[None, None])
         asked = Queries(LatentBatch.stack([latents[0]]), ("",))
-        rows.append(market.index.features(asked, n_draws=settings.n_draws)[:, :n_sets])
+        rows.append(market.index.features(asked))
         say("outliers", done, len(sounds))
     return torch.cat(rows)
 

@@ -53,7 +53,7 @@ def main() -> None:
         sys.exit("The truth does not yet leave out every collection.")
     index = fitted_index(world, chosen.folder, chosen.corpus)
     kept = chosen.folder / f"{chosen.corpus}-league"
-    asked = features_of(index, [world.query(r) for r in rows], kept).mean(1)
+    asked = features_of(index, [world.query(r) for r in rows], kept)
     groups = world.groups("collection", sources.names)
     tries: list[dict[str, Any]] = []
     for name, scores in _variants(world, index.store, asked):
@@ -76,13 +76,13 @@ def _variants(world: World, store: Any, asked: torch.Tensor) -> Any:
     """Yield the name and the scores of each try."""
     ids, n = world.data.recording_ids, len(world.data)
     counts = torch.ones(len(ids), dtype=torch.long)
-    plain = store.products(asked[:, None]).mean((1, 2)) / n
+    plain = store.products(asked).mean(1) / n
     yield "no matrix between coordinates", Scores(plain, ids)
-    lengths = store.read(slice(0, n)).mean(1).norm(dim=1)
+    lengths = store.read(slice(0, n)).flatten(1).norm(dim=1)
     yield "no matrix, divided by length", Scores(plain / lengths, ids)
     for ridge in RIDGES:
         solve = FisherSolve.of(store, ridge=ridge)
-        values = solve.products(asked[:, None]).mean((1, 2)) / n
+        values = solve.products(asked).mean(1) / n
         hat = solve.hat(torch.arange(len(ids)), counts)
         for trust in TRUSTS:
             overlap = Overlap(ids, hat, counts, trust)

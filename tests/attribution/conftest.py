@@ -161,7 +161,7 @@ def settings_of() -> Callable[[str], dict[str, Any]]:
     small: dict[str, dict[str, Any]] = {
         "index": {
             "n_draws": 8,
-            "n_query_draws": 8,
+            "n_coordinates": 800,
             "n_features": 400,
             "n_panel": 4,
             "n_null": 3,

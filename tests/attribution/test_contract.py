@@ -25,8 +25,9 @@ from contrafact.generators.latents import LatentSet
 
 # float32 gradients and losses, summed in another order, then in eight bits.
 ROUNDED = 2e-3
-# The index's panel went through its eight bits, a query did not.
-COMPRESSED = 5e-2
+# The index's panel went through its eight bits, a query did not; and it leaves the
+# recording out at every draw by itself (`test_index` has that written out).
+COMPRESSED = 0.15
 # What these say does not hang on noise draws.
 SEEDLESS = {"captions", "similarity"}
 

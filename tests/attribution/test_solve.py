@@ -30,11 +30,13 @@ def _store(directory: Path, n_windows: int, n_features: int) -> FeatureStore:
 
 
 def _slowly(store: FeatureStore, features: torch.Tensor) -> torch.Tensor:
-    """Invert the whole matrix in float64."""
-    rows = store.read(slice(None)).mean(1).double()
-    floor = RIDGE * rows.square().sum(1).mean() / len(rows)
-    fisher = rows.T @ rows / len(rows) + floor * torch.eye(store.n_features)
-    return features.double() @ torch.linalg.inv(fisher)
+    """Invert the whole matrix of each set in float64."""
+    found = []
+    for k, rows in enumerate(store.read(slice(None)).double().unbind(1)):
+        floor = RIDGE * rows.square().sum(1).mean() / len(rows)
+        fisher = rows.T @ rows / len(rows) + floor * torch.eye(store.n_features)
+        found.append(features[:, k].double() @ torch.linalg.inv(fisher))
+    return torch.stack(found, dim=1)
 
 
 @pytest.mark.parametrize(
@@ -53,32 +55,51 @@ def test_both_forms_are_the_inverse(
 
 
 @pytest.mark.parametrize(("n_windows", "n_features"), [(300, 40), (40, 300)])
-def test_the_mean_over_sets_is_that_of_natural_features(
+def test_products_are_those_of_natural_features(
     n_windows: int, n_features: int, tmp_path: Path
 ) -> None:
-    """However many sets of draws, what they mean is the product with their mean."""
+    """A set of the song meets the same set of the windows, and no other."""
     store = _store(tmp_path, n_windows, n_features)
-    solve = FisherSolve.of(store, ridge=RIDGE)
     asked = torch.randn(3, 2, n_features, generator=torch.Generator().manual_seed(1))
-    found = solve.products(asked).mean((1, 2))
-    rows = store.read(slice(None)).mean(1)
-    wanted = solve.natural(asked).mean(1) @ rows.T
-    assert (found - wanted).abs().max() < EXACT * wanted.abs().max()
+    found = FisherSolve.of(store, ridge=RIDGE).products(asked).double()
+    natural, rows = _slowly(store, asked), store.read(slice(None)).double()
+    for k in range(store.n_sets):
+        wanted = natural[:, k] @ rows[:, k].T
+        assert (found[:, k] - wanted).abs().max() < EXACT * wanted.abs().max()
 
 
-def test_the_noise_of_one_set_is_not_blown_up(tmp_path: Path) -> None:
-    """Scores of a recording as a query differ little between sets of draws."""
-    store = FeatureStore(directory=tmp_path, n_windows=16, n_sets=2, n_features=400)
-    store.create()
-    rng = torch.Generator().manual_seed(0)
-    signal = torch.randn(16, 1, 400, generator=rng)
-    noise = 0.5 * torch.randn(16, 1, 400, generator=rng)
-    rows = torch.cat([signal + noise, signal - noise], dim=1)
-    for shard in range(store.n_shards):
-        store.write(shard, rows[store.rows(shard)])
-    asked = signal[:1] + 0.5 * torch.randn(1, 1, 400, generator=rng)
-    found = FisherSolve.of(store, ridge=RIDGE).products(asked)[0, 0]
-    assert (found[0] - found[1]).abs().max() < 0.5 * found.mean(0).max()
+@pytest.mark.parametrize(("n_windows", "n_features"), [(300, 40), (40, 300)])
+def test_the_hat_matrix_is_the_mean_over_sets(
+    n_windows: int, n_features: int, tmp_path: Path
+) -> None:
+    """Of recordings of one window and of two, against the matrices written out."""
+    store = _store(tmp_path, n_windows, n_features)
+    owner = torch.arange(n_windows).clamp_max(n_windows - 2)
+    counts = owner.bincount()
+    rows = store.read(slice(None)).double()
+    sums = torch.zeros(len(counts), *rows.shape[1:], dtype=torch.float64)
+    sums.index_add_(0, owner, rows)
+    sums /= counts.double().sqrt()[:, None, None]
+    natural = _slowly(store, sums)
+    wanted = torch.einsum("nkf,mkf->nm", natural, sums) / n_windows / store.n_sets
+    found = FisherSolve.of(store, ridge=RIDGE).hat(owner, counts)
+    assert (found - wanted).abs().max() < EXACT
+    assert float(torch.linalg.eigvalsh(found.double()).max()) < 1
+
+
+def test_noise_that_no_window_has_is_not_blown_up(tmp_path: Path) -> None:
+    """A song with much of its own at one draw scores as it would without."""
+    store = _store(tmp_path, 16, 400)
+    rows = store.read(slice(None))
+    asked = rows[:1].clone()
+    own = torch.randn(400, generator=torch.Generator().manual_seed(3))
+    basis = torch.linalg.qr(rows[:, 0].T)[0]
+    own -= basis @ (basis.T @ own)
+    louder = asked.clone()
+    louder[0, 0] += 10 * own
+    solve = FisherSolve.of(store, ridge=RIDGE)
+    one, other = solve.products(asked), solve.products(louder)
+    assert (one - other).abs().max() < 0.01 * one.abs().max()
 
 
 def test_saved_and_read_it_is_the_same(tmp_path: Path) -> None:
@@ -86,20 +107,20 @@ def test_saved_and_read_it_is_the_same(tmp_path: Path) -> None:
     store = _store(tmp_path, 20, 50)
     solve = FisherSolve.of(store, ridge=RIDGE)
     again = FisherSolve.from_tensors(store, solve.tensors())
-    asked = torch.ones(1, 50)
+    asked = torch.ones(1, 2, 50)
     assert torch.equal(again.natural(asked), solve.natural(asked))
 
 
 def test_what_all_windows_share_counts_less(tmp_path: Path) -> None:
     """The common direction shrinks against a direction of one window alone."""
     store = _store(tmp_path, 40, 300)
-    rows = store.read(slice(None)).mean(1)
+    rows = store.read(slice(None))
     common = rows.mean(0)
     own = rows[0] - common
     solve = FisherSolve.of(store, ridge=RIDGE)
 
     def gain(direction: torch.Tensor) -> float:
-        unit = (direction / direction.norm())[None]
+        unit = (direction / direction.norm(dim=-1, keepdim=True))[None]
         return float((solve.natural(unit) * unit).sum())
 
     assert gain(own) > 5 * gain(common)
@@ -110,5 +131,5 @@ def test_a_silent_corpus_does_not_divide_by_nothing(tmp_path: Path) -> None:
     store = FeatureStore(directory=tmp_path, n_windows=8, n_sets=1, n_features=4)
     store.create()
     store.write(0, torch.zeros(8, 1, 4))
-    found = FisherSolve.of(store, ridge=RIDGE).natural(torch.ones(1, 4))
+    found = FisherSolve.of(store, ridge=RIDGE).natural(torch.ones(1, 1, 4))
     assert np.isfinite(found.numpy()).all()

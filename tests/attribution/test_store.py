@@ -73,8 +73,13 @@ def test_products_are_those_of_what_is_read(
     store: FeatureStore, rng: np.random.Generator
 ) -> None:
     """Products do not depend on how many windows are in memory at a time."""
-    queries = torch.tensor(rng.normal(size=(3, 4, N_FEATURES)), dtype=torch.float32)
-    wanted = torch.einsum("qaf,wbf->qabw", queries, store.read(slice(0, N_WINDOWS)))
+    queries = torch.tensor(
+        rng.normal(size=(3, store.n_sets, N_FEATURES)), dtype=torch.float32
+    )
+    rows = store.read(slice(0, N_WINDOWS))
+    wanted = torch.stack(
+        [queries[:, k] @ rows[:, k].T for k in range(store.n_sets)], dim=1
+    )
     for at_most in (1, 5, 256):
         found = store.products(queries, at_most=at_most)
         assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-5)

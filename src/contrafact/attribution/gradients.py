@@ -19,7 +19,15 @@ from contrafact.attribution.draws import Draws
 from contrafact.core.errors import AttributionError
 from contrafact.generators.base import Conditioning, Generator, LatentBatch
 
-__all__ = ["LayerGradients", "Measurement", "flatten", "gradients_of", "tapped"]
+__all__ = [
+    "LayerGradients",
+    "Measurement",
+    "flatten",
+    "gradients_of",
+    "layer_gradients",
+    "precise",
+    "tapped",
+]
 
 Measurement = Literal["loss", "squared_output", "directed_output"]
 """The loss; the mean squared output of D-TRAK; or the output along random
@@ -114,7 +122,7 @@ def gradients_of(
     rows = (len(batch), draws.n_sets)
     found: LayerGradients = {}
     for name, layer in layers.items():
-        parts = _layer_gradients(
+        parts = layer_gradients(
             layer, inputs[name], grads[name], n_rows=rows[0] * rows[1]
         )
         for suffix, value in parts.items():
@@ -180,28 +188,38 @@ def _measure(
         return squared.sum(1) / weight.sum(1)
 
 
-def _layer_gradients(
+def layer_gradients(
     layer: nn.Module, given: Tensor, grad: Tensor, *, n_rows: int
 ) -> dict[str, Tensor]:
-    """Gradients of one layer's parameters, summed within each of `n_rows` rows."""
+    """Return the gradients of one layer's parameters, by the end of their names.
+
+    Args:
+        layer: Linear, LayerNorm, or Conv1d of width 1.
+        given: What went in.
+        grad: The gradient of what came out.
+        n_rows: Rows, of as many inputs each, within which they are summed.
+
+    Returns:
+        `(n_rows, *shape)`.
+    """
     if isinstance(layer, nn.Conv1d):
         given, grad = given.transpose(1, 2), grad.transpose(1, 2)
     given = given.reshape(n_rows, -1, given.shape[-1])
     grad = grad.reshape(n_rows, -1, grad.shape[-1])
     if isinstance(layer, nn.LayerNorm):
         normed = nn.functional.layer_norm(
-            _precise(given), layer.normalized_shape, eps=layer.eps
+            precise(given), layer.normalized_shape, eps=layer.eps
         )
-        weight = (_precise(grad) * normed).sum(1)
+        weight = (precise(grad) * normed).sum(1)
     else:
-        weight = _precise(torch.bmm(grad.transpose(1, 2), given.to(grad.dtype)))
+        weight = precise(torch.bmm(grad.transpose(1, 2), given.to(grad.dtype)))
     if isinstance(layer, nn.Conv1d):
         weight = weight[..., None]
     has_bias = getattr(layer, "bias", None) is not None
-    return {"weight": weight} | ({"bias": _precise(grad).sum(1)} if has_bias else {})
+    return {"weight": weight} | ({"bias": precise(grad).sum(1)} if has_bias else {})
 
 
-def _precise(tensor: Tensor) -> Tensor:
+def precise(tensor: Tensor) -> Tensor:
     """Return float64 as it is, everything else as float32."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from contrafact.attribution.gradients import LayerGradients
+from contrafact.attribution.gradients import LayerGradients, precise
 
 __all__ = ["DiagonalFisher", "KroneckerFisher", "Preconditioner", "eigenvectors"]
 
@@ -79,9 +79,18 @@ class DiagonalFisher:
         """Return the inverse damped Fisher diagonal of one parameter."""
         return 1 / (self.fisher[name] + self.floor)
 
+    def scale(self, name: str) -> Tensor:
+        """Return what a parameter's gradient is multiplied by when whitened."""
+        return self.inverse(name).sqrt()
+
+    def basis(self, name: str) -> tuple[None, None]:
+        """Return what turns rows and columns: nothing does."""
+        del name
+        return None, None
+
     def whiten(self, gradients: LayerGradients) -> LayerGradients:
         """See `Preconditioner.whiten`."""
-        return {n: g * self.inverse(n).sqrt() for n, g in gradients.items()}
+        return {n: g * self.scale(n) for n, g in gradients.items()}
 
     def second_moments(self) -> dict[str, Tensor]:
         """See `Preconditioner.second_moments`."""
@@ -139,7 +148,7 @@ class KroneckerFisher:
         bases: dict[str, tuple[Tensor, Tensor]] = {}
         variances: dict[str, Tensor] = {}
         for name in batches[0]:
-            rows = torch.cat([_precise(b[name]) for b in batches])
+            rows = torch.cat([precise(b[name]) for b in batches])
             if _is_matrix(rows):
                 matrices = rows.flatten(0, 1).flatten(2)
                 bases[name] = _basis(matrices.mT), _basis(matrices)
@@ -180,8 +189,14 @@ class KroneckerFisher:
         """Return what is added to every variance of a parameter."""
         return self.damping * self.variances[name].mean() + 1e-30
 
-    def _inverse_root(self, name: str) -> Tensor:
+    def scale(self, name: str) -> Tensor:
+        """Return what a parameter's turned gradient is multiplied by."""
         return (self.variances[name] + self.floor(name)).rsqrt()
+
+    def basis(self, name: str) -> tuple[Tensor | None, Tensor | None]:
+        """Return what turns rows and columns of a parameter; None where nothing."""
+        left, right = self.bases.get(name, (torch.zeros(0), torch.zeros(0)))
+        return left if len(left) else None, right if len(right) else None
 
     def whiten(self, gradients: LayerGradients) -> LayerGradients:
         """See `Preconditioner.whiten`."""
@@ -189,13 +204,13 @@ class KroneckerFisher:
             name: _rotate(g, self.bases[name]) if name in self.bases else g
             for name, g in gradients.items()
         }
-        return {name: g * self._inverse_root(name) for name, g in turned.items()}
+        return {name: g * self.scale(name) for name, g in turned.items()}
 
     def natural(self, gradients: LayerGradients) -> LayerGradients:
         """Return gradients times the inverse of the Fisher matrix, own basis."""
         found = {}
         for name, white in self.whiten(gradients).items():
-            scaled = white * self._inverse_root(name)
+            scaled = white * self.scale(name)
             if name in self.bases:
                 left, right = self.bases[name]
                 scaled = scaled @ right.T if len(right) else scaled
@@ -205,9 +220,7 @@ class KroneckerFisher:
 
     def second_moments(self) -> dict[str, Tensor]:
         """See `Preconditioner.second_moments`."""
-        return {
-            n: v * self._inverse_root(n).square() for n, v in self.variances.items()
-        }
+        return {n: v * self.scale(n).square() for n, v in self.variances.items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """See `Preconditioner.tensors`."""
@@ -257,11 +270,6 @@ def eigenvectors(matrix: Tensor) -> Tensor:
     largest = vectors.abs().argmax(dim=0)
     signs = vectors[largest, torch.arange(vectors.shape[1])].sign()
     return (vectors * signs).to(matrix.dtype).contiguous()
-
-
-def _precise(tensor: Tensor) -> Tensor:
-    """Return float64 as it is, everything else as float32."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _is_matrix(gradients: Tensor) -> bool:

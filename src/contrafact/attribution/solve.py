@@ -1,8 +1,8 @@
-"""The Fisher matrix between the coordinates that an index keeps, solved.
+"""The Fisher matrix between the numbers that an index keeps, solved.
 
 Whitening takes each coordinate by itself; recordings that pull the model the
-same way still count one by one. Here the whole matrix over the kept coordinates
-is inverted, in the smaller of two equal forms: over the coordinates, or over
+same way still count one by one. Here the whole matrix is inverted, for every
+noise draw its own, in the smaller of two equal forms: over the features, or over
 the windows of the corpus.
 """
 
@@ -24,13 +24,18 @@ _ROWS = 256  # windows held in memory at a time
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FisherSolve:
-    """The inverse of `A^T A / n_windows + floor`, `A` the features of the corpus.
+    """The inverses of `A_k^T A_k / n_windows + floor_k`, one a set of draws.
+
+    `A_k` are the features of the corpus at set `k`. Song and recording meet at the
+    same noise, and only there: what the noise did to both gradients is then the
+    same, and does not pass for what one learned from the other.
 
     Attributes:
-        store: The features; those of a window are the mean over its sets.
-        inverse: Float32; of the matrix itself if there are more windows than
-            features, else of `A A^T + n_windows * floor`.
-        floor: What is added to every variance.
+        store: The features.
+        inverse: `(n_sets, size, size)`, float32; of the matrices themselves if
+            there are more windows than features, else of
+            `A_k A_k^T + n_windows * floor_k`.
+        floor: What is added to every variance, `(n_sets,)`, float64.
 
     References:
         Park et al., "TRAK", ICML 2023, for the kernel over train examples;
@@ -39,7 +44,7 @@ class FisherSolve:
 
     store: FeatureStore
     inverse: Tensor
-    floor: float
+    floor: Tensor
 
     @classmethod
     def of(cls, store: FeatureStore, *, ridge: float) -> Self:
@@ -52,44 +57,49 @@ class FisherSolve:
         """
         n, is_dual = store.n_windows, store.n_windows <= store.n_features
         matrix, length = _products(store, is_dual=is_dual)
-        floor = max(ridge * length / n, 1e-30)
+        floor = (ridge * length / n).clamp_min(1e-30)
         matrix = matrix if is_dual else matrix / n
-        matrix.diagonal().add_(floor * n if is_dual else floor)
-        return cls(store, torch.linalg.inv(matrix).float().contiguous(), floor)
+        matrix.diagonal(dim1=1, dim2=2).add_((floor * n if is_dual else floor)[:, None])
+        inverse = torch.stack([torch.linalg.inv(one).float() for one in matrix])
+        return cls(store, inverse, floor)
+
+    @property
+    def _is_dual(self) -> bool:
+        return self.store.n_windows <= self.store.n_features
 
     def natural(self, features: Tensor) -> Tensor:
-        """Return features times the inverse, `(..., n_features)`."""
-        if self.store.n_windows > self.store.n_features:
-            return features @ self.inverse
-        flat = features.flatten(0, -2)
-        rest = flat.clone()
-        weights = torch.cat([flat @ rows.T for rows in _rows(self.store)], -1)
-        weights = weights @ self.inverse
-        for start, rows in enumerate(_rows(self.store)):
-            rest -= weights[:, start * _ROWS : (start + 1) * _ROWS] @ rows
-        return (rest / self.floor).reshape(features.shape)
+        """Return features times the inverses, `(n, n_sets, n_features)`."""
+        if not self._is_dual:
+            return torch.einsum("nkf,kfg->nkg", features, self.inverse)
+        weights = self.store.products(features)
+        weights = torch.einsum("nkw,kwv->nkv", weights, self.inverse)
+        rest = features.clone()
+        for start, part in enumerate(_rows(self.store)):
+            span = slice(start * _ROWS, start * _ROWS + len(part))
+            rest -= torch.einsum("nkw,wkf->nkf", weights[..., span], part)
+        return rest / self.floor.float()[:, None]
 
     def products(self, features: Tensor) -> Tensor:
         """Return products with every window, through the inverse.
 
-        The mean over train sets is that of `natural` features. Each set of its
-        own is weighed among the windows, not among the coordinates: where there
-        are fewer windows than features, the noise of one set lies where the
-        inverse knows of no window, and would be blown up by `1 / floor`.
+        They are weighed among the windows where there are fewer of them than
+        features: the noise of a song lies where the inverse knows of no window,
+        and would be blown up by `1 / floor`.
 
         Args:
-            features: `(n_query, n_query_sets, n_features)`.
+            features: `(n_query, n_sets, n_features)`.
 
         Returns:
-            `(n_query, n_query_sets, n_sets, n_window)`, float32.
+            `(n_query, n_sets, n_window)`, float32.
         """
-        if self.store.n_windows > self.store.n_features:
-            return self.store.products(features @ self.inverse)
+        if not self._is_dual:
+            return self.store.products(self.natural(features))
         found = self.store.products(features)
-        return found @ self.inverse * self.store.n_windows
+        weighed = torch.einsum("nkw,kwv->nkv", found, self.inverse)
+        return weighed * self.store.n_windows
 
     def hat(self, owner: Tensor, n_windows: Tensor) -> Tensor:
-        """Return the hat matrix of recordings; see `Overlap`.
+        """Return the hat matrix of recordings, the mean over sets; see `Overlap`.
 
         Args:
             owner: The recording of each window, `(n_window,)`.
@@ -98,43 +108,48 @@ class FisherSolve:
         Returns:
             `(n_train, n_train)`, float32.
         """
-        sums = torch.zeros(len(n_windows), self.store.n_features)
+        shape = (len(n_windows), self.store.n_sets, self.store.n_features)
+        sums = torch.zeros(shape)
         for start, rows in enumerate(_rows(self.store)):
             span = slice(start * _ROWS, start * _ROWS + len(rows))
             sums.index_add_(0, owner[span], rows)
-        sums /= n_windows.sqrt()[:, None]
-        hat = sums @ self.natural(sums).T / self.store.n_windows
+        sums /= n_windows.sqrt()[:, None, None]
+        hat = torch.zeros(len(n_windows), len(n_windows))
+        natural = self.natural(sums)
+        for k in range(self.store.n_sets):
+            hat += sums[:, k] @ natural[:, k].T
+        hat /= self.store.n_windows * self.store.n_sets
         return (hat + hat.T) / 2
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state, to be saved."""
-        floor = torch.tensor(self.floor, dtype=torch.float64)
-        return {"inverse": self.inverse, "floor": floor}
+        return {"inverse": self.inverse, "floor": self.floor}
 
     @classmethod
     def from_tensors(cls, store: FeatureStore, tensors: Mapping[str, Tensor]) -> Self:
         """Return the solve that `tensors` came from."""
-        return cls(store, tensors["inverse"], float(tensors["floor"]))
+        return cls(store, tensors["inverse"], tensors["floor"])
 
 
 def _rows(store: FeatureStore) -> Iterator[Tensor]:
-    """Yield the features of the windows, mean over sets, some at a time."""
+    """Yield the features of the windows, some at a time."""
     for start in range(0, store.n_windows, _ROWS):
-        yield store.read(slice(start, min(start + _ROWS, store.n_windows))).mean(1)
+        yield store.read(slice(start, min(start + _ROWS, store.n_windows)))
 
 
-def _products(store: FeatureStore, *, is_dual: bool) -> tuple[Tensor, float]:
-    """Return `A A^T` or `A^T A`, float64, and the mean squared length of a row."""
+def _products(store: FeatureStore, *, is_dual: bool) -> tuple[Tensor, Tensor]:
+    """Return `A_k A_k^T` or `A_k^T A_k`, float64, and mean squared lengths of rows."""
     size = store.n_windows if is_dual else store.n_features
-    matrix = torch.zeros(size, size, dtype=torch.float64)
-    length = 0.0
+    matrix = torch.zeros(store.n_sets, size, size, dtype=torch.float64)
+    length = torch.zeros(store.n_sets, dtype=torch.float64)
     for first, rows in enumerate(_rows(store)):
-        length += float(rows.double().square().sum())
+        length += rows.double().square().sum((0, 2))
         if not is_dual:
-            matrix += (rows.T @ rows).double()
+            matrix += torch.einsum("wkf,wkg->kfg", rows, rows).double()
             continue
         for second, others in enumerate(_rows(store)):
             span = slice(first * _ROWS, first * _ROWS + len(rows))
             other = slice(second * _ROWS, second * _ROWS + len(others))
-            matrix[span, other] = (rows @ others.T).double()
+            found = torch.einsum("wkf,vkf->kwv", rows, others)
+            matrix[:, span, other] = found.double()
     return matrix, length / store.n_windows

@@ -6,7 +6,7 @@ DIR/
   factors.safetensors  preconditioner, stratum weights, kept coordinates
   features.i8          (n_window, n_sets, n_features), int8
   scales.f32           (n_window, n_sets): a feature is its int8 times this
-  solve.safetensors    inverse Fisher matrix between the kept coordinates
+  solve.safetensors    inverse Fisher matrices between the features
   null.safetensors     scores of sounds without a source
   done.u8              one byte a shard of windows: 1 when it is written
 ```
@@ -45,7 +45,7 @@ __all__ = [
     "write_manifest",
 ]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,21 +166,19 @@ class FeatureStore:
         return values.float() * scales[..., None]
 
     def products(self, queries: Tensor, *, at_most: int = 256) -> Tensor:
-        """Return dot products with every window.
+        """Return dot products of queries with every window, set by set.
 
         Args:
-            queries: `(n_query, n_query_sets, n_features)`.
+            queries: `(n_query, n_sets, n_features)`, of the same noise draws.
             at_most: Windows held in memory at a time.
 
         Returns:
-            `(n_query, n_query_sets, n_sets, n_window)`, float32.
+            `(n_query, n_sets, n_window)`, float32.
         """
-        parts = [
-            torch.einsum(
-                "qaf,wbf->qabw", queries, self.read(slice(start, start + at_most))
-            )
-            for start in range(0, self.n_windows, at_most)
-        ]
+        parts = []
+        for start in range(0, self.n_windows, at_most):
+            rows = self.read(slice(start, min(start + at_most, self.n_windows)))
+            parts.append(torch.einsum("qkf,wkf->qkw", queries, rows))
         return torch.cat(parts, dim=-1)
 
     def digest(self) -> str:

@@ -22,13 +22,12 @@ from contrafact.attribution.base import (
     sum_windows,
 )
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
-from contrafact.attribution.store import FeatureStore
 from contrafact.core.errors import NotFittedError
 from contrafact.generators.latents import LatentSet
 from contrafact.generators.studio.generator import StudioGenerator
 from contrafact.generators.studio.training import Trainer, TrainingConfig
 
-SMALL = IndexSettings(n_draws=4, n_query_draws=8, n_features=300, n_workers=1)
+SMALL = IndexSettings(n_draws=4, n_coordinates=600, n_features=300, n_workers=1)
 N_KILLS = 10
 
 
@@ -137,19 +136,19 @@ def test_a_panel_is_asked_as_if_it_were_no_part_of_the_corpus(
     settings = replace(SMALL, n_panel=11)
     index = IndexEstimator(settings).fit(task, tmp_path, progress=no_progress)
     panel = index.score(queries).panel
-    store = FeatureStore(
-        directory=tmp_path, n_windows=len(task.train), n_sets=1, n_features=300
-    )
-    rows = store.read(slice(None)).mean(1).double()
-    n = len(rows)
-    floor = settings.ridge * rows.square().sum(1).mean() / n
+    sets = index.store.read(slice(None)).double()
+    n, n_sets, n_features = sets.shape
     first = 1  # a recording of one window
     row = [w.recording_id for w in task.train.windows].index(
         task.train.recording_ids[first]
     )
-    others = rows[[i for i in range(n) if i != row]]
-    fisher = others.T @ others / n + floor * torch.eye(300)
-    wanted = sum_windows(rows[row] @ torch.linalg.inv(fisher) @ rows.T / n, task.train)
+    total = torch.zeros(n, dtype=torch.float64)
+    for rows in sets.unbind(1):
+        floor = settings.ridge * rows.square().sum(1).mean() / n
+        others = rows[[i for i in range(n) if i != row]]
+        fisher = others.T @ others / n + floor * torch.eye(n_features)
+        total += rows[row] @ torch.linalg.inv(fisher) @ rows.T / n / n_sets
+    wanted = sum_windows(total, task.train)
     assert panel is not None
     found = panel[first].double()
     seen = ~found.isnan()
@@ -185,12 +184,12 @@ def test_without_a_ridge_nothing_is_solved(
 def test_more_noise_draws_make_replicates_agree(
     task: AttributionTask, queries: Queries, tmp_path: Path
 ) -> None:
-    """Replicates stand for single sets of draws of the query and the corpus."""
-    settings = replace(SMALL, n_draws=8, n_query_draws=16)
+    """Replicates stand for single noise draws, the same of song and corpus."""
+    settings = replace(SMALL, n_draws=8)
     index = IndexEstimator(settings).fit(task, tmp_path, progress=no_progress)
     replicates = index.score(queries).replicates
     assert replicates is not None
-    assert replicates.shape == (3, 4, 2, 11)
+    assert replicates.shape == (3, 1, 8, 11)
     assert bool((replicates.std((1, 2)) > 0).all())
 
 
@@ -219,7 +218,8 @@ def test_a_training_recording_finds_itself(
         checkpoint="final",
         preconditioner=preconditioner,  # type: ignore[arg-type]
         n_draws=8,
-        n_features=1000,
+        n_coordinates=1000,
+        n_features=0,
     )
     index = IndexEstimator(settings).fit(memorised, tmp_path, progress=no_progress)
     train = memorised.train

@@ -46,8 +46,8 @@ def fit_factors(task: AttributionTask, settings: IndexSettings) -> dict[str, Ten
     moments = preconditioner.second_moments()
     flat = torch.cat([moments[name].flatten() for name in sorted(moments)])
     kept = torch.arange(len(flat))
-    if 0 < settings.n_features < len(flat):
-        kept = flat.argsort(descending=True, stable=True)[: settings.n_features]
+    if 0 < settings.n_coordinates < len(flat):
+        kept = flat.argsort(descending=True, stable=True)[: settings.n_coordinates]
         kept = kept.sort().values
     state = preconditioner.tensors()
     return {**state, "kept": kept, "stratum_weights": weights}

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 
 from contrafact.attribution.base import AttributionTask
+from contrafact.attribution.coordinates import Coordinates
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._solving import n_windows_of, solve_of
-from contrafact.attribution.gradients import LayerGradients, flatten, gradients_of
 from contrafact.attribution.overlap import Overlap
-from contrafact.attribution.preconditioning import (
-    DiagonalFisher,
-    KroneckerFisher,
-    Preconditioner,
-)
+from contrafact.attribution.preconditioning import DiagonalFisher, KroneckerFisher
+from contrafact.attribution.projection import SparseProjection
 from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import FeatureStore
 
@@ -31,7 +28,8 @@ class IndexState:
     task: AttributionTask
     store: FeatureStore
     preconditioner: DiagonalFisher | KroneckerFisher
-    kept: Tensor
+    coordinates: Coordinates
+    projection: SparseProjection
     stratum_weights: Tensor
     solve: FisherSolve | None = None
     overlap: Overlap | None = None
@@ -48,7 +46,11 @@ class IndexState:
         return replace(self, solve=solve, overlap=Overlap(ids, hat, counts, trust))
 
     def products(self, features: Tensor) -> Tensor:
-        """Return products with every window, through the inverse of that matrix."""
+        """Return products with every window, through the inverse of that matrix.
+
+        Returns:
+            `(n_query, n_draws, n_window)`.
+        """
         return (self.solve or self.store).products(features)
 
     def draws(self, n_draws: int) -> Draws:
@@ -56,19 +58,12 @@ class IndexState:
         return self.task.draws(n_draws).weighted(self.stratum_weights)
 
     def features(self, batch: Any, conditioning: Any, draws: Draws) -> Tensor:
-        """Return features, `(batch, n_sets, n_features)`, float32."""
-        found = gradients_of(
-            self.task.generator, batch, conditioning, draws,
+        """Return features, `(batch, n_draws, n_features)`, float32."""
+        found = self.coordinates.features(
+            self.task.generator, batch, conditioning, draws.singles(),
             measurement=self.task.measurement,
         )  # fmt: skip
-        return _features(found, self.preconditioner, self.kept)
-
-
-def _features(
-    found: LayerGradients, preconditioner: Preconditioner, kept: Tensor
-) -> Tensor:
-    white = preconditioner.whiten(found)
-    return flatten(white, sorted(white))[..., kept].float()
+        return self.projection.apply(found)
 
 
 _work: tuple[IndexState, Draws] | None = None

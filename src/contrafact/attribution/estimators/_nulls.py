@@ -38,7 +38,7 @@ def make_nulls(
         count: How many sounds.
         features: Turns one sound into features, `(1, n_sets, n_features)`.
         products: Compares features with every window, and returns
-            `(n_query, n_query_sets, n_sets, n_window)`.
+            `(n_query, n_sets, n_window)`.
     """
     if path.exists() or not count:
         return
@@ -56,8 +56,8 @@ def make_nulls(
         latents = generator.encode(audio)[..., :n_tokens]
         batch = LatentBatch.stack([latents[0]])
         said = generator.condition([""], n_tokens=batch.n_tokens)
-        found.append(features((batch, said)).mean(1, keepdim=True))
-    rows = products(torch.cat(found)).mean((1, 2))
+        found.append(features((batch, said)))
+    rows = products(torch.cat(found)).mean(1)
     values = sum_windows(rows, task.train) / len(task.train)
     write_bytes(path, save({"values": values.float()}))
 

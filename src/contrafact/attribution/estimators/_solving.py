@@ -67,10 +67,10 @@ def panel_scores(
     chosen = list(range(0, len(ids), step))[:n_panel]
     rows = [first[ids[i]] for i in chosen]
     asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
-    products = (solve or store).products(asked.mean(1, keepdim=True)).mean((1, 2))
+    products = (solve or store).products(asked)
     if solve is not None:
-        own = products[torch.arange(len(rows)), torch.tensor(rows)] / len(train)
-        products = products / (1 - own).clamp_min(1e-6)[:, None]
-    panel = sum_windows(products, train) / len(train)
+        own = products[torch.arange(len(rows)), :, torch.tensor(rows)] / len(train)
+        products = products / (1 - own).clamp_min(1e-6)[..., None]
+    panel = sum_windows(products.mean(1), train) / len(train)
     panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
     return panel

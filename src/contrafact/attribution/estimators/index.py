@@ -4,8 +4,10 @@ One step of unlearning the query would change a recording's loss by the dot
 product of their gradients through the inverse Fisher matrix; so the same
 ranking comes from gradients that were taken once and stored. Each gradient is
 whitened first, then reduced to the coordinates in which the corpus's gradients
-are large, then stored in eight bits. Between the kept coordinates the whole Fisher
-matrix is solved, so that what many recordings have in common counts once.
+are large, those added up with random signs to fewer numbers, and these stored in
+eight bits, for every noise draw its own. Song and recording are compared at the
+same time and noise; between the numbers of a draw the whole Fisher matrix is
+solved, so that what many recordings have in common counts once.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from contrafact.attribution.base import (
     no_progress,
     sum_windows,
 )
+from contrafact.attribution.coordinates import Coordinates
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
@@ -46,6 +49,7 @@ from contrafact.attribution.preconditioning import (
     DiagonalFisher,
     KroneckerFisher,
 )
+from contrafact.attribution.projection import SparseProjection
 from contrafact.attribution.store import (
     FeatureStore,
     check_manifest,
@@ -77,13 +81,14 @@ class IndexSettings:
         damping: Added to its variances, in units of their mean.
         is_balanced: Whether the gradients of every noise level are given the
             same typical length.
-        n_draws: Noise draws a training window.
-        n_query_draws: Noise draws a query.
-        n_features: Coordinates kept, those of the largest whitened gradients;
-            0 keeps all.
-        ridge: Added to the variances of the Fisher matrix between the kept
-            coordinates, in units of the mean squared length of a window's
-            features over the number of windows; 0 for no such matrix.
+        n_draws: Noise draws, the same for songs and for training windows.
+        n_coordinates: Coordinates looked at, those of the largest whitened
+            gradients; 0 for all.
+        n_features: Numbers kept a draw, each the sum of some coordinates with
+            random signs; 0 keeps the coordinates themselves.
+        ridge: Added to the variances of a draw's Fisher matrix, in units of the
+            mean squared length of a window's features over the number of
+            windows; 0 for no such matrix.
         overlap: What part of what recordings have in common is believed when
             several are left out together, in [0, 1]; 0 adds up their scores.
         n_sample: Windows that the Fisher matrix is measured on.
@@ -99,8 +104,8 @@ class IndexSettings:
     damping: float = 5.0
     is_balanced: bool = True
     n_draws: int = 16
-    n_query_draws: int = 64
-    n_features: int = 16_384
+    n_coordinates: int = 16_384
+    n_features: int = 2048
     ridge: float = 0.3
     overlap: float = 0.5
     n_sample: int = 64
@@ -191,7 +196,7 @@ class IndexEstimator:
         """Return the scores of queries whose `features` are known."""
         fitted = self._require()
         task = fitted.task
-        products = fitted.products(features) / len(task.train)
+        products = fitted.products(features)[:, None] / len(task.train)
         replicates = sum_windows(products, task.train)
         if self._panel is None:
             self._panel = panel_scores(
@@ -206,26 +211,19 @@ class IndexEstimator:
             null=fitted.null,
         )
 
-    def features(
-        self,
-        queries: Queries,
-        *,
-        n_draws: int | None = None,
-        progress: Progress = no_progress,
-    ) -> Tensor:
-        """Return the whitened gradient of each query at the kept coordinates.
+    def features(self, queries: Queries, *, progress: Progress = no_progress) -> Tensor:
+        """Return of each query what the index keeps of a window.
 
         Args:
             queries: What to take gradients of.
-            n_draws: Other than `n_query_draws`.
             progress: Told after every query.
 
         Returns:
-            `(n_query, n_query_sets, n_features)`, float32.
+            `(n_query, n_draws, n_features)`, float32.
         """
         fitted, parts = self._require(), []
         with fitted.task.at_checkpoint(self._settings.checkpoint):
-            draws = fitted.draws(n_draws or self._settings.n_query_draws)
+            draws = fitted.draws(self._settings.n_draws)
             for row in range(len(queries)):
                 parts.append(fitted.features(*self._asked(queries.select(row)), draws))
                 progress(row + 1, len(queries))
@@ -294,14 +292,18 @@ class IndexEstimator:
                 "`contrafact index build` again."
             ) from error
         kind = _PRECONDITIONERS[self._settings.preconditioner]
+        preconditioner = kind.from_tensors(state, damping=self._settings.damping)
+        shapes = {n: p.shape for n, p in task.generator.parameters().items()}
+        coordinates = Coordinates.of(preconditioner, shapes, kept)
+        n_features = self._settings.n_features
+        projection = SparseProjection(len(kept), n_features, seed=task.seed)
         store = FeatureStore(
             directory=directory,
             n_windows=len(task.train),
-            n_sets=self._settings.n_draws // task.n_strata,
-            n_features=len(kept),
+            n_sets=self._settings.n_draws,
+            n_features=projection.n_features,
         )
-        preconditioner = kind.from_tensors(state, damping=self._settings.damping)
-        return IndexState(task, store, preconditioner, kept, weights)
+        return IndexState(task, store, preconditioner, coordinates, projection, weights)
 
     def _fill(
         self, task: AttributionTask, fitted: IndexState, progress: Progress

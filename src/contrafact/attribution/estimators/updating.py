@@ -19,6 +19,7 @@ import numpy as np
 from contrafact.attribution.base import AttributionTask, Progress
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.estimators.index import IndexEstimator
+from contrafact.attribution.projection import SparseProjection
 from contrafact.attribution.store import (
     FeatureStore,
     check_manifest,
@@ -75,8 +76,10 @@ def update_index(
         task.generator, before, task.measurement, task.seed, task.n_strata
     )
     check_manifest(source, found, facts_of(index.name, index.settings, was))
-    n_features = len(read_tensors(source / _FACTORS)["kept"])
-    n_sets = index.settings["n_draws"] // task.n_strata
+    n_kept = len(read_tensors(source / _FACTORS)["kept"])
+    asked = index.settings["n_features"]
+    n_features = SparseProjection(n_kept, asked, seed=task.seed).n_features
+    n_sets = index.settings["n_draws"]
     old, new = (
         FeatureStore(
             directory=place, n_windows=len(train), n_sets=n_sets, n_features=n_features
