@@ -1,11 +1,11 @@
-"""Which ridge, and how much overlap? Every try, on both halves of the songs.
+"""Which ridge, how much overlap, how many numbers? On both halves of the songs.
 
     python bench/league/search.py --keep
 
-From the stored features of the league's index, without a gradient: the ridge of the
-matrix between kept coordinates, how much of what recordings have in common is
-believed, and scores divided by the length of a recording's features. The default is
-to be what the choosing half says; the reporting half stands beside it.
+From the stored features of the league's index, without a gradient: the ridge of each
+draw's matrix, how much of what recordings have in common is believed, fewer numbers a
+draw, and what comes of comparing means over the draws instead of draw by draw. The
+default is to be what the choosing half says; the reporting half stands beside it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from world import TRUTH, World
 
 from common import RESULTS, say
 from contrafact.attribution.base import Scores
+from contrafact.attribution.estimators.index import IndexSettings
 from contrafact.attribution.evaluation import correlations, same_first, share_errors
 from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.shares import influence_of_sources
-from contrafact.attribution.solve import FisherSolve
 
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 TRUSTS = (0.0, 0.5, 0.9, 1.0)
+FEWER = (1024, 512, 256, 128)  # of 2,048
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
     for name, scores in _variants(world, index.store, asked):
         found = influence_of_sources(scores, groups)
         tries.append({"settings": name} | _halves(truth, found, sources.mean))
-        say("tries", len(tries), len(RIDGES) * len(TRUSTS) + 2)
+        say("tries", len(tries), len(RIDGES) * len(TRUSTS) + len(FEWER) + 3)
     best = min(tries, key=lambda t: t["choosing"]["share_error"])
     document = {
         "command": "python bench/league/search.py --keep",
@@ -75,21 +76,51 @@ def main() -> None:
 def _variants(world: World, store: Any, asked: torch.Tensor) -> Any:
     """Yield the name and the scores of each try."""
     ids, n = world.data.recording_ids, len(world.data)
-    counts = torch.ones(len(ids), dtype=torch.long)
-    plain = store.products(asked).mean(1) / n
+    rows, default = store.read(slice(0, n)), IndexSettings()
+    plain = torch.einsum("qkf,wkf->qw", asked, rows) / n / rows.shape[1]
     yield "no matrix between coordinates", Scores(plain, ids)
-    lengths = store.read(slice(0, n)).flatten(1).norm(dim=1)
-    yield "no matrix, divided by length", Scores(plain / lengths, ids)
+    yield (
+        "no matrix, divided by length",
+        Scores(plain / rows.flatten(1).norm(dim=1), ids),
+    )
     for ridge in RIDGES:
-        solve = FisherSolve.of(store, ridge=ridge)
-        values = solve.products(asked).mean(1) / n
-        hat = solve.hat(torch.arange(len(ids)), counts)
+        values, hat = _solved(asked, rows, ridge)
         for trust in TRUSTS:
-            overlap = Overlap(ids, hat, counts, trust)
-            yield (
-                f"ridge {ridge}, overlap {trust}",
-                Scores(values, ids, overlap=overlap),
-            )
+            name = f"ridge {ridge}, overlap {trust}"
+            yield name, _scores(values, hat, ids, trust)
+    means = (asked.mean(1, keepdim=True), rows.mean(1, keepdim=True))
+    values, hat = _solved(*means, default.ridge)
+    yield "means over draws compared", _scores(values, hat, ids, default.overlap)
+    for count in FEWER:
+        values, hat = _solved(_fewer(asked, count), _fewer(rows, count), default.ridge)
+        yield f"{count} numbers a draw", _scores(values, hat, ids, default.overlap)
+
+
+def _scores(
+    values: torch.Tensor, hat: torch.Tensor, ids: tuple[str, ...], trust: float
+) -> Scores:
+    counts = torch.ones(len(ids), dtype=torch.long)
+    return Scores(values, ids, overlap=Overlap(ids, hat, counts, trust))
+
+
+def _fewer(rows: torch.Tensor, count: int) -> torch.Tensor:
+    """Add up some of the numbers, whose signs are random already."""
+    return rows.unflatten(-1, (count, -1)).sum(-1)
+
+
+def _solved(
+    asked: torch.Tensor, rows: torch.Tensor, ridge: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores and hat matrix through each draw's inverse, windows as they are."""
+    n, n_draws = rows.shape[:2]
+    values, hat = torch.zeros(len(asked), n), torch.zeros(n, n)
+    for songs, windows in zip(asked.unbind(1), rows.unbind(1), strict=True):
+        gram = (windows @ windows.T).double()
+        floor = ridge * gram.diagonal().mean()
+        inverse = torch.linalg.inv(gram + floor * torch.eye(n)).float()
+        values += songs @ windows.T @ inverse / n_draws
+        hat += gram.float() @ inverse / n_draws
+    return values, (hat + hat.T) / 2
 
 
 def _halves(

@@ -25,9 +25,11 @@ from contrafact.generators.latents import LatentSet
 
 # float32 gradients and losses, summed in another order, then in eight bits.
 ROUNDED = 2e-3
-# The index's panel went through its eight bits, a query did not; and it leaves the
-# recording out at every draw by itself (`test_index` has that written out).
-COMPRESSED = 0.15
+# The panel may have gone through eight bits or a few digits, a query did not.
+COMPRESSED = 5e-2
+# Whose panel leaves the recording out at every draw by itself, each by a factor of its
+# own; `test_index` has that written out.
+DRAW_BY_DRAW = {"index"}
 # What these say does not hang on noise draws.
 SEEDLESS = {"captions", "similarity"}
 
@@ -90,7 +92,7 @@ def test_a_panel_is_recordings_of_the_corpus_as_queries(
     a recording of the corpus had a part in its own fit.
     """
     panel = fitted.score(queries).panel
-    if panel is None:
+    if panel is None or fitted.name in DRAW_BY_DRAW:
         return
     ids = task.train.recording_ids
     assert panel.shape[1] == len(ids)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from contrafact.attribution.base import AttributionTask
+from contrafact.attribution.base import AttributionTask, Example
 from contrafact.attribution.coordinates import Coordinates
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._solving import n_windows_of, solve_of
@@ -18,7 +20,7 @@ from contrafact.attribution.projection import SparseProjection
 from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import FeatureStore
 
-__all__ = ["IndexState", "prepare", "write_shard"]
+__all__ = ["IndexState", "do_part", "prepare"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,24 +68,39 @@ class IndexState:
         return self.projection.apply(found)
 
 
-_work: tuple[IndexState, Draws] | None = None
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    fitted: IndexState
+    draws: Draws
+    nulls: list[Example]
 
 
-def prepare(fitted: IndexState, draws: Draws) -> None:
-    """Keep what every shard of this process needs."""
+_work: _Work | None = None
+
+
+def prepare(fitted: IndexState, draws: Draws, nulls: list[Example]) -> None:
+    """Keep what every task of this process needs."""
     global _work  # noqa: PLW0603 - the state of one worker process
     torch.set_num_threads(1)
-    _work = fitted, draws
+    _work = _Work(fitted, draws, nulls)
 
 
-def write_shard(shard: int) -> int:
-    """Compute and store the features of a shard; return which."""
+def do_part(part: int) -> NDArray[np.float32] | None:
+    """Write the features of a shard, or return those of a sound without a source.
+
+    Args:
+        part: The shard; beyond the last one, the number of the sound.
+    """
     assert _work is not None  # set by `prepare` in this process
-    fitted, draws = _work
-    rows = fitted.store.rows(shard)
+    fitted, draws = _work.fitted, _work.draws
+    if part >= fitted.store.n_shards:
+        example = _work.nulls[part - fitted.store.n_shards]
+        found: NDArray[np.float32] = fitted.features(*example, draws).numpy()
+        return found
+    rows = fitted.store.rows(part)
     features = [
         fitted.features(*fitted.task.train_batch(rows[i : i + 2]), draws)
         for i in range(0, len(rows), 2)
     ]
-    fitted.store.write(shard, torch.cat(features))
-    return shard
+    fitted.store.write(part, torch.cat(features))
+    return None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -16,32 +14,14 @@ from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import NotFittedError
 from contrafact.generators.base import LatentBatch
 
-__all__ = ["NULL", "make_nulls", "read_nulls"]
+__all__ = ["NULL", "null_examples", "read_nulls", "write_nulls"]
 
 NULL = "null.safetensors"
 _MAX_TOKENS = 64
 
 
-def make_nulls(
-    task: AttributionTask,
-    path: Path,
-    *,
-    count: int,
-    features: Callable[[Example], Tensor],
-    products: Callable[[Tensor], Tensor],
-) -> None:
-    """Score sounds without a source, and keep that, unless it is there.
-
-    Args:
-        task: What is attributed.
-        path: Where it is kept.
-        count: How many sounds.
-        features: Turns one sound into features, `(1, n_sets, n_features)`.
-        products: Compares features with every window, and returns
-            `(n_query, n_sets, n_window)`.
-    """
-    if path.exists() or not count:
-        return
+def null_examples(task: AttributionTask, count: int) -> list[Example]:
+    """Return sounds without a source as queries of one example, without a prompt."""
     generator = task.generator
     n_tokens = min(generator.max_tokens, _MAX_TOKENS)
     sounds = null_signals(
@@ -56,9 +36,19 @@ def make_nulls(
         latents = generator.encode(audio)[..., :n_tokens]
         batch = LatentBatch.stack([latents[0]])
         said = generator.condition([""], n_tokens=batch.n_tokens)
-        found.append(features((batch, said)))
-    rows = products(torch.cat(found)).mean(1)
-    values = sum_windows(rows, task.train) / len(task.train)
+        found.append((batch, said))
+    return found
+
+
+def write_nulls(task: AttributionTask, path: Path, products: Tensor) -> None:
+    """Keep the scores of sounds without a source.
+
+    Args:
+        task: What is attributed.
+        path: Where they are kept.
+        products: Their products with every window, `(n_query, n_sets, n_window)`.
+    """
+    values = sum_windows(products.mean(1), task.train) / len(task.train)
     write_bytes(path, save({"values": values.float()}))
 
 

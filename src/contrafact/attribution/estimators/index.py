@@ -24,6 +24,7 @@ from torch import Tensor
 
 from contrafact.attribution.base import (
     AttributionTask,
+    Example,
     Progress,
     Queries,
     Scores,
@@ -36,10 +37,15 @@ from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.estimators._index_state import (
     IndexState,
+    do_part,
     prepare,
-    write_shard,
 )
-from contrafact.attribution.estimators._nulls import NULL, make_nulls, read_nulls
+from contrafact.attribution.estimators._nulls import (
+    NULL,
+    null_examples,
+    read_nulls,
+    write_nulls,
+)
 from contrafact.attribution.estimators._solving import (
     SOLVE,
     panel_scores,
@@ -159,9 +165,13 @@ class IndexEstimator:
                 # Of other features, if any: files cut short were laid out anew.
                 for made in (SOLVE, NULL):
                     (directory / made).unlink(missing_ok=True)
-            self._fill(task, fitted, progress)
+            nulls = []
+            if not (directory / NULL).exists():
+                nulls = null_examples(task, self._settings.n_null)
+            features = self._fill(fitted, nulls, progress)
             solved = self._solved(fitted)
-            self._make_nulls(solved, directory / NULL)
+            if nulls:
+                write_nulls(task, directory / NULL, solved.products(features))
         self._fitted, self._panel = self._with_nulls(solved, directory), None
         return self
 
@@ -306,35 +316,32 @@ class IndexEstimator:
         return IndexState(task, store, preconditioner, coordinates, projection, weights)
 
     def _fill(
-        self, task: AttributionTask, fitted: IndexState, progress: Progress
-    ) -> None:
-        pending = fitted.store.pending()
-        total = fitted.store.n_shards
+        self, fitted: IndexState, nulls: list[Example], progress: Progress
+    ) -> Tensor:
+        """Write what is pending; return the features of sounds without a source."""
+        pending, total = fitted.store.pending(), fitted.store.n_shards
+        parts = [*pending, *range(total, total + len(nulls))]
         draws = fitted.draws(self._settings.n_draws)
         done = total - len(pending)
         progress(done, total)
         results = map_in_order(
-            write_shard, pending, self._settings.n_workers,
-            prepare=prepare, given=(fitted, draws),
+            do_part, parts, self._settings.n_workers,
+            prepare=prepare, given=(fitted, draws, nulls),
         )  # fmt: skip
-        n_threads = torch.get_num_threads()
+        n_threads, found = torch.get_num_threads(), []
         try:
-            for _ in results:
-                done += 1
-                progress(done, total)
+            for part, features in zip(parts, results, strict=True):
+                if features is not None:
+                    found.append(torch.from_numpy(features))
+                if part < total:
+                    done += 1
+                    progress(done, total)
         finally:
             torch.set_num_threads(n_threads)  # one worker is this process
+        return torch.cat(found) if found else torch.empty(0)
 
     def _solved(self, fitted: IndexState) -> IndexState:
         return fitted.solved(self._settings.ridge, self._settings.overlap)
-
-    def _make_nulls(self, fitted: IndexState, path: Path) -> None:
-        draws = fitted.draws(self._settings.n_draws)
-        make_nulls(
-            fitted.task, path, count=self._settings.n_null,
-            features=lambda example: fitted.features(*example, draws),
-            products=fitted.products,
-        )  # fmt: skip
 
     def _with_nulls(self, fitted: IndexState, directory: Path) -> IndexState:
         null = read_nulls(directory / NULL, count=self._settings.n_null)
