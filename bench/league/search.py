@@ -36,7 +36,7 @@ from contrafact.attribution.shares import influence_of_sources
 
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 TRUSTS = (0.0, 0.5, 0.9, 1.0)
-FEWER = (1024, 512, 256, 128)  # of 2,048
+FEWER = (2048, 1024, 512, 256)  # of 4,096
 
 
 def main() -> None:

@@ -109,9 +109,9 @@ class IndexSettings:
     preconditioner: Literal["kronecker", "diagonal"] = "kronecker"
     damping: float = 5.0
     is_balanced: bool = True
-    n_draws: int = 16
+    n_draws: int = 8
     n_coordinates: int = 16_384
-    n_features: int = 2048
+    n_features: int = 4096
     ridge: float = 0.3
     overlap: float = 0.5
     n_sample: int = 64
