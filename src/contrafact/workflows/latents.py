@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ from contrafact.generators.latents import LatentSet, LatentWindow, cut_windows
 
 __all__ = ["Encoding", "corpus_latents", "encode_file"]
 
+_N_THREADS = 2
 _PIECE_TOKENS = 960  # a long file is encoded two minutes at a time
 
 Tell = Callable[[int, int], None]
@@ -97,8 +100,8 @@ def corpus_latents(
         )
     windows: list[LatentWindow] = []
     latents: list[Tensor] = []
-    for done, recording in enumerate(recordings, start=1):
-        encoded = _cached(workspace, recording, encoding)
+    each = _side_by_side(partial(_cached, workspace, encoding), recordings)
+    for done, (recording, encoded) in enumerate(each, start=1):
         for first, part in cut_windows(encoded, max_tokens=max_tokens):
             window = LatentWindow(
                 recording_id=recording.id,
@@ -112,7 +115,26 @@ def corpus_latents(
     return LatentSet(tuple(windows), tuple(latents))
 
 
-def _cached(workspace: Workspace, recording: Recording, encoding: Encoding) -> Tensor:
+def _side_by_side(
+    encoded: Callable[[Recording], Tensor], recordings: Sequence[Recording]
+) -> Iterator[tuple[Recording, Tensor]]:
+    """Yield recordings with their latents, in order, encoded in a few threads.
+
+    Most of it is spent outside of Python. Each thread computes alone, so that the
+    bytes do not depend on how many there are.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(
+            _N_THREADS, initializer=torch.set_num_threads, initargs=(1,)
+        ) as executor:
+            yield from zip(recordings, executor.map(encoded, recordings), strict=True)
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _cached(workspace: Workspace, encoding: Encoding, recording: Recording) -> Tensor:
     folder = workspace.cache_dir / "latents" / encoding.key[:16]
     path = folder / f"{recording.digest}.safetensors"
     try:
