@@ -110,22 +110,25 @@ def group_table(league: dict[str, Any]) -> str:
 def coverage_table(league: dict[str, Any]) -> str:
     """Return how often intervals hold the retrained share."""
     lines = [
-        "| By | Songs | Intervals | Hold the retrained share | Mean width |",
-        "|---|---|---|---|---|",
+        "| By | Songs | Intervals | Hold the retrained share | Mean width "
+        "| Rest is off by | Rest is held |",
+        "|---|---|---|---|---|---|---|",
     ]
     for kind, found in league["coverage"].items():
         if "omitted" in found:
-            lines.append(f"| {kind} | – | {found['omitted']} | – | – |")
+            lines.append(f"| {kind} | – | {found['omitted']} | – | – | – | – |")
             continue
         for asked, text in _KINDS.items():
             for name, label in (
-                ("over_noise_draws", "as printed, over noise draws"),
-                ("mapped", "fitted on the other half"),
+                ("printed", "as printed"),
+                ("over_noise_draws", "over noise draws alone"),
             ):
                 row = found[asked][name]
                 lines.append(
                     f"| {kind} | {text} | {label} | {row['covered']:.0%} of "
-                    f"{row['n_shares']} | {row['mean_width']:.3f} |"
+                    f"{row['n_shares']} | {row['mean_width']:.3f} | "
+                    f"{row['unattributed_error']:.3f} | "
+                    f"{row['unattributed_covered']:.0%} |"
                 )
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "ground_truth"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from coverage import covered
+from coverage import covered, errors_of
 from measure import (
     Scored,
     ceiling,
@@ -39,6 +39,7 @@ from world import TRUTH, World
 from common import RESULTS
 from contrafact.core.errors import ContrafactError
 
+ROOT = Path(__file__).parents[2]
 DEFAULT = ("index", "similarity", "random")
 GROUPS = ("collection", "artist")
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -69,10 +70,23 @@ def main() -> None:
     except ContrafactError as error:
         sys.exit(f"Error: {error}")
     result["elapsed_s"] = round(time.monotonic() - started, 1)
+    errors = result.pop("share_errors")
     text = json.dumps(result, indent=1)
     if chosen.keep:
+        keep_errors(chosen.corpus, errors)
         (RESULTS / f"league-{chosen.corpus}.json").write_text(text + "\n")
     print(text if chosen.json else table(result))
+
+
+def keep_errors(corpus: str, errors: dict[str, Any]) -> None:
+    """Write what widens the intervals that the program prints."""
+    document = {
+        "command": "python bench/league --keep",
+        "measured_on": f"collections of {corpus}, songs of the choosing half",
+        "estimators": errors,
+    }
+    path = ROOT / "src" / "contrafact" / "attribution" / "share_error.json"
+    path.write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 
 def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[str, Any]:
@@ -86,6 +100,7 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
     kept = folder / f"{corpus}-league"
     estimators, groups = {}, {kind: truth_figures(truth, kind) for kind in GROUPS}
     coverage: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     for name in names:
         found = scored(world, name, kept / name, rows, **_SETTINGS.get(name, {}))
         estimators[name] = row(truth, found, epoch)
@@ -93,6 +108,9 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
             figures = group_figures(truth, world, found.scores, kind)
             if figures is not None:
                 groups[kind]["estimators"][name] = figures
+        error = errors_of(truth, world, found.scores, "collection")
+        if error is not None:
+            errors[name] = error.document(found.settings)
         if name == "index":
             coverage = {k: covered(truth, world, found.scores, k) for k in GROUPS}
     return {
@@ -105,6 +123,7 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
         "estimators": estimators,
         "groups": groups,
         "coverage": coverage,
+        "share_errors": errors,
         "abstention": abstention(corpus),
     }
 

@@ -1,8 +1,8 @@
 """Do the intervals of shares hold the shares that retraining gives?
 
-Two kinds: those that `attribute` prints, which are over noise draws alone, and those
-of a map fitted on the choosing half of the queries (`share_map.py`). Both are
-counted on the reporting half.
+Two kinds: over noise draws alone, and those that `attribute` prints, widened by the
+errors of shares on the choosing half of the queries. Both are counted on the reporting
+half.
 """
 
 from __future__ import annotations
@@ -12,90 +12,98 @@ from typing import Any
 import numpy as np
 from measure import kinds_of
 from numpy.typing import NDArray
-from share_map import ShareMap
 from truth import GENERATED, LeagueTruth
 from world import World
 
 from contrafact.attribution.base import Scores
 from contrafact.attribution.evaluation import positive_shares
-from contrafact.attribution.shares import Source, influence_of_sources, shares_of
+from contrafact.attribution.share_error import ShareError
+from contrafact.attribution.shares import (
+    ShareSettings,
+    Source,
+    influence_of_sources,
+    shares_of,
+)
 
-__all__ = ["covered"]
+__all__ = ["covered", "errors_of"]
 
 Array = NDArray[np.float64]
+NOMINAL = 0.9
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+def errors_of(
+    truth: LeagueTruth, world: World, scores: Scores, kind: str
+) -> ShareError | None:
+    """Return the errors of shares on the choosing half, None without the truth."""
+    sources = truth.sources(kind)
+    if sources is None:
+        return None
+    groups = world.groups(kind, sources.names)
+    predicted = positive_shares(influence_of_sources(scores, groups))
+    rows = truth.rows(GENERATED, "choosing")
+    return ShareError.measured(predicted[rows], positive_shares(sources.mean)[rows])
 
 
 def covered(
     truth: LeagueTruth, world: World, scores: Scores, kind: str
 ) -> dict[str, Any]:
     """Return how often intervals hold the retrained share, on the reporting half."""
-    sources = truth.sources(kind)
-    if sources is None:
+    sources, error = truth.sources(kind), errors_of(truth, world, scores, kind)
+    if sources is None or error is None:
         return {"omitted": f"not every {kind} was left out and retrained without"}
     groups, real = world.groups(kind, sources.names), positive_shares(sources.mean)
-    predicted = positive_shares(influence_of_sources(scores, groups))
-    fitted_on = truth.rows(GENERATED, "choosing")
-    share_map = ShareMap.fit(predicted[fitted_on], real[fitted_on])
-    result: dict[str, Any] = {
-        "nominal": share_map.level,
-        "n_seeds": len(sources.by_seed),
-        "map": {
-            "fitted_on": f"{len(fitted_on)} generated songs of the choosing half",
-            "towards_equal": round(share_map.towards_equal, 3),
-            "width": round(share_map.width, 4),
-        },
-    }
     songs = truth.rows(GENERATED, "reporting")
-    result["curve"] = [
-        _mapped(
-            ShareMap.fit(predicted[fitted_on], real[fitted_on], level=level),
-            predicted[songs],
-            real[songs],
-        )
-        | {"nominal": level}
-        for level in LEVELS
-    ]
+    result: dict[str, Any] = {
+        "nominal": NOMINAL,
+        "n_seeds": len(sources.by_seed),
+        "error": {
+            "measured_on": "generated songs of the choosing half",
+            "n_shares": len(error.errors),
+            "width": round(error.width(NOMINAL), 4),
+        },
+        "curve": [
+            _counted(scores, groups, songs, real, error, level=level)
+            | {"nominal": level}
+            for level in LEVELS
+        ],
+    }
     for name, kinds in kinds_of(truth).items():
         rows = truth.rows(kinds, "reporting")
         result[name] = {
-            "mapped": _mapped(share_map, predicted[rows], real[rows]),
-            "over_noise_draws": _over_draws(scores, groups, rows, real),
+            "printed": _counted(scores, groups, rows, real, error),
+            "over_noise_draws": _counted(scores, groups, rows, real, None),
         }
     return result
 
 
-def _mapped(share_map: ShareMap, predicted: Array, real: Array) -> dict[str, Any]:
-    low, high = share_map.interval(predicted)
-    return _counted((low <= real) & (real <= high), high - low) | {
-        "share_error": round(
-            float(np.abs(share_map.shares(predicted) - real).mean()), 4
-        ),
-        "share_error_unmapped": round(float(np.abs(predicted - real).mean()), 4),
-    }
-
-
-def _over_draws(
-    scores: Scores, groups: list[Source], rows: NDArray[np.intp], real: Array
+def _counted(
+    scores: Scores,
+    groups: list[Source],
+    rows: NDArray[np.intp],
+    real: Array,
+    error: ShareError | None,
+    *,
+    level: float = NOMINAL,
 ) -> dict[str, Any]:
-    """Count the intervals that `attribute` prints."""
-    holds, widths, rests = [], [], []
+    """Count what `shares_of` gives: shares, the rest, and their intervals."""
+    settings = ShareSettings(confidence=level, error=error)
+    holds, widths, rests, apart, held_rests = [], [], [], [], []
     for row in rows:
-        shares, rest = shares_of(scores, groups, query=int(row))
-        by_id = {s.id: s.interval for s in shares}
-        for column, source in enumerate(groups):
-            found = by_id[source.id]
-            holds.append(found.low <= real[row, column] <= found.high)
-            widths.append(found.high - found.low)
+        shares, rest = shares_of(scores, groups, query=int(row), settings=settings)
+        truth = {g.id: float(t) for g, t in zip(groups, real[row], strict=True)}
+        for share in shares:
+            holds.append(share.interval.low <= truth[share.id] <= share.interval.high)
+            widths.append(share.interval.high - share.interval.low)
+        real_rest = 1 - sum(truth[s.id] for s in shares if s.significant)
         rests.append(rest.share)
-    return _counted(np.array(holds), np.array(widths)) | {
-        "mean_unattributed": round(float(np.mean(rests)), 4)
-    }
-
-
-def _counted(holds: NDArray[np.bool_], widths: Array) -> dict[str, Any]:
+        apart.append(abs(rest.share - real_rest))
+        held_rests.append(rest.interval.low <= real_rest <= rest.interval.high)
     return {
-        "covered": round(float(holds.mean()), 4),
-        "mean_width": round(float(widths.mean()), 4),
-        "n_shares": int(holds.size),
+        "covered": round(float(np.mean(holds)), 4),
+        "mean_width": round(float(np.mean(widths)), 4),
+        "n_shares": len(holds),
+        "mean_unattributed": round(float(np.mean(rests)), 4),
+        "unattributed_error": round(float(np.mean(apart)), 4),
+        "unattributed_covered": round(float(np.mean(held_rests)), 4),
     }

@@ -75,6 +75,7 @@ class Scored:
     """Scores of all queries, and what they cost.
 
     Attributes:
+        settings: Of the estimator.
         bytes_per_recording: Of the files that grow with the catalog.
     """
 
@@ -82,6 +83,7 @@ class Scored:
     build_processor_s: float
     query_s: float
     bytes_per_recording: float
+    settings: dict[str, Any]
 
 
 def kinds_of(truth: LeagueTruth) -> dict[str, tuple[str, ...]]:
@@ -110,6 +112,7 @@ def scored(
         spent,
         (time.process_time() - started) / len(rows[:_N_TIMED]),
         sum(p.stat().st_size for p in grown) / len(world.data.recording_ids),
+        dict(method.settings),
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrafact.attribution.base import Scores
+from contrafact.attribution.share_error import ShareError
 from contrafact.attribution.significance import benjamini_hochberg, p_values
 from contrafact.core.errors import AttributionError
 from contrafact.core.results import Interval, SourceShare, Unattributed
@@ -51,11 +52,14 @@ class ShareSettings:
             what is missing to 1 may be false.
         n_resamples: Of the noise draws.
         seed: Of the resampling.
+        error: How far shares are from retrained ones; None where that is not
+            known, and intervals are over noise draws alone.
     """
 
     confidence: float = 0.9
     n_resamples: int = 400
     seed: int = 0
+    error: ShareError | None = None
 
 
 def shares_of(
@@ -101,6 +105,9 @@ def shares_of(
     is_named = (low > 0) & (point > 0)
     if p is not None:
         is_named &= benjamini_hochberg(p, tail)
+    if s.error is not None:
+        far = s.error.interval(share, s.confidence)
+        low, high = np.minimum(low, far[0]), np.maximum(high, far[1])
     influence = np.quantile(draws, [tail, 1 - tail], axis=0) * scale
     positive = np.clip(point, 0, None).sum() * scale
     rows = [
@@ -125,7 +132,7 @@ def shares_of(
         for i, source in enumerate(sources)
     ]
     rows.sort(key=lambda row: (-row.share, -row.influence, row.id))
-    return tuple(rows), _rest(drawn, share, is_named, tail)
+    return tuple(rows), _rest(drawn, share, is_named, s)
 
 
 def influence_of_sources(scores: Scores, sources: Sequence[Source]) -> Array:
@@ -227,17 +234,21 @@ def _on_other_songs(
 
 
 def _rest(
-    drawn: Array, share: Array, is_named: NDArray[np.bool_], tail: float
+    drawn: Array, share: Array, is_named: NDArray[np.bool_], settings: ShareSettings
 ) -> Unattributed:
     """What is left after the sources that are named."""
     if share.sum() == 0:
         everything = Interval(low=1.0, high=1.0)
         return Unattributed(share=1.0, interval=everything, n_sources=len(share))
-    rest = 1 - share[is_named].sum()
+    rest = np.array(max(0.0, 1 - share[is_named].sum()))
     drawn_rest = 1 - drawn[:, is_named].sum(1)
+    tail = (1 - settings.confidence) / 2
     low, high = np.quantile(drawn_rest, [tail, 1 - tail])
+    if settings.error is not None:
+        far = settings.error.interval(rest, settings.confidence)
+        low, high = min(low, float(far[0])), max(high, float(far[1]))
     return Unattributed(
-        share=float(max(0.0, rest)),
+        share=float(rest),
         interval=Interval(
             low=float(max(0.0, min(low, rest))), high=float(min(1.0, max(high, rest)))
         ),

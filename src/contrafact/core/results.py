@@ -47,7 +47,7 @@ class SourceShare:
 
     Attributes:
         share: Part of the positive influence of all sources, in [0, 1].
-        interval: Interval of `share` over noise draws, at the attribution's level.
+        interval: Interval of `share`, at the attribution's level.
         influence: Rise of the query's loss had the model been trained without
             the source, in units of the query's loss; may be negative.
         influence_interval: 90 % interval of `influence`.
@@ -149,6 +149,9 @@ class Attribution:
         estimator: Its name; `settings` are what it ran with.
         is_calibrated: Whether influence was scaled to measured retraining.
         level: Of the intervals, in (0, 1).
+        intervals: What those of shares are to hold at that level: the share that
+            retraining gives, as far as it was measured on other models, or
+            "noise", the estimate under other noise draws alone.
         provenance: Digests, versions and seeds, for the report.
         command: What to type to get this result again.
         stamp: What the model or its index is marked with for good, such as
@@ -176,6 +179,7 @@ class Attribution:
     stamp: str = ""
     notices: tuple[str, ...] = ()
     level: float = 0.9
+    intervals: Literal["retraining", "noise"] = "noise"
 
     @property
     def abstained(self) -> bool:
@@ -256,6 +260,7 @@ def attribution_to_json(attribution: Attribution) -> Json:
         "estimator": {"name": a.estimator, "settings": dict(a.settings)},
         "by": a.by,
         "level": a.level,
+        "intervals": a.intervals,
         "abstained": a.abstained,
         "shares": [_share_to_json(s) for s in a.shares],
         "unattributed": _unattributed_to_json(a.unattributed[a.by]),
@@ -327,6 +332,7 @@ def attribution_from_json(document: Json) -> Attribution:
         stamp=document.get("stamp", ""),
         notices=tuple(document.get("notices", ())),
         level=document.get("level", 0.9),
+        intervals=document.get("intervals", "noise"),
     )
 
 

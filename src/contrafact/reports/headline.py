@@ -24,6 +24,14 @@ _TOLERANCE = 1e-6
 # More is an error; less is no reason for a line of its own.
 NOTICEABLE = 1e-3
 _MAX_NAME = 80
+# What intervals are to hold; see `Attribution.intervals`.
+INTERVALS = {
+    "retraining": (
+        "are as wide as shares of collections were from retrained ones, measured on "
+        "other songs of another model"
+    ),
+    "noise": "are over noise draws only",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

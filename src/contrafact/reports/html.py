@@ -25,7 +25,7 @@ from contrafact.reports._listening import (
 )
 from contrafact.reports._page import environment, policy, resource
 from contrafact.reports._shares import share_tables, slices
-from contrafact.reports.headline import headline
+from contrafact.reports.headline import INTERVALS, headline
 from contrafact.reports.inputs import ReportInputs
 from contrafact.reports.marks import mark_lines
 from contrafact.reports.plots import loss_plot_svg
@@ -60,6 +60,7 @@ def render_html(inputs: ReportInputs) -> str:
             style=Markup(style),
             script=Markup(script),
             a=attribution,
+            intervals=INTERVALS[attribution.intervals],
             headline=headline(attribution),
             marks=mark_lines(attribution),
             slices=slices(attribution),

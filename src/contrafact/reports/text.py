@@ -18,7 +18,7 @@ from contrafact.reports._format import (
     percent_range,
     plain,
 )
-from contrafact.reports.headline import NOTICEABLE, headline, other_share
+from contrafact.reports.headline import INTERVALS, NOTICEABLE, headline, other_share
 from contrafact.reports.marks import mark_lines
 from contrafact.reports.verdict import relative_rise, verdict
 
@@ -28,7 +28,7 @@ _N_NAMED = 10
 _MAX_NAME = 40
 _CAVEAT = (
     "Influence is evidence, never proof of copying. Shares are parts of the "
-    "influence the estimator could see; intervals are over noise draws only."
+    "influence the estimator could see; intervals {intervals}."
 )
 
 _ABSTAINED = "No answer: no {kind} stands out more than on songs without a source."
@@ -60,7 +60,8 @@ def render_text(
         parts.append(_passages(attribution))
     if verification is not None:
         parts.append(_verification(verification))
-    parts.append(_CAVEAT if attribution.is_calibrated else f"{_CAVEAT} {_UNCALIBRATED}")
+    caveat = _CAVEAT.format(intervals=INTERVALS[attribution.intervals])
+    parts.append(caveat if attribution.is_calibrated else f"{caveat} {_UNCALIBRATED}")
     return "\n\n".join(parts).replace(NBSP, " ") + "\n"
 
 

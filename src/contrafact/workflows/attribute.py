@@ -16,6 +16,7 @@ from contrafact.attribution.draws import losses_at
 from contrafact.attribution.estimators import PREDICTS_RISE, make_estimator
 from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.hubs import check_hubs
+from contrafact.attribution.share_error import ShareError
 from contrafact.attribution.shares import ShareSettings, shares_of
 from contrafact.catalog import Workspace, read_audio, read_tags, write_json
 from contrafact.catalog.atomic import write_bytes
@@ -286,7 +287,8 @@ def _assembled(
     untrained = info.untrained_loss
     learned = untrained - info.loss if scale and untrained else None
     tables, rests = {}, {}
-    how = ShareSettings(confidence=level)
+    error = ShareError.of(method.name, method.settings)
+    how = ShareSettings(confidence=level, error=error)
     for kind, sources in sources_of(workspace, asked.recordings).items():
         tables[kind], rests[kind] = shares_of(
             scores, sources, scale=scale or 1.0, learned=learned, settings=how
@@ -305,6 +307,7 @@ def _assembled(
         unattributed=rests,
         passages=(),
         is_calibrated=scale is not None,
+        intervals="retraining" if error else "noise",
         provenance=_provenance(asked, method),
         stamp=_stamp(workspace, asked, method),
         notices=asked.notices,
