@@ -4,24 +4,24 @@
 
 Writes `calibration.json` of the package. Two logistic regressions: one tells
 right answers from other works, and makes the evidence; one tells them from other
-performances of the same work, and refuses what it takes for one, three right
-answers in a hundred with them. For each level of the evidence the table says how
-often a query of another work reaches it; beyond what was seen it is continued
-by an exponential fitted to the highest tenth, and never below 1e-6.
+performances of the same work, and refuses what it takes for one, and with them at
+most a few right answers in a hundred after any transformation. For each level of the
+evidence the table says how often a query of another work reaches it; beyond what was
+seen it is continued by an exponential fitted to the highest tenth, never below 1e-6.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from fingerprint import KEPT, all_queries, build, gather
+from asking import Asked, answers
+from fingerprint import KEPT, build, gather
 from numpy.typing import NDArray
 from queries import Query
 from scipy.optimize import minimize
@@ -34,14 +34,20 @@ from contrafact.matching.fingerprint._calibration import (
     features,
     with_products,
 )
+from contrafact.matching.fingerprint._codes import codes_of
 from contrafact.matching.fingerprint._search import find_answers
-from contrafact.matching.fingerprint._spectrum import note_map
+from contrafact.matching.fingerprint._spectrum import notes_of, power_map
+from contrafact.matching.fingerprint._verification import Found
+from contrafact.matching.fingerprint._voting import Proposal
 
 Floats = NDArray[np.float64]
 RESULT = Path(_calibration.__file__).with_name("calibration.json")
 Bools = NDArray[np.bool_]
 _LEAST = 1e-6
-_REFUSED = 0.03  # of right answers, so that other performances are refused
+# Of right answers, so that other performances are refused, by transformation: half
+# of what may be missed.
+_REFUSED = {"noise 0 dB": 0.04, "mix": 0.05}
+_REFUSED_ELSE = 0.015
 _AGAINST_OTHERS = {"right": 2.0, "mixed": 2.0, "wrong": 1.0}
 _AGAINST_TAKES = {
     "right": 2.0,
@@ -99,20 +105,57 @@ def rates(levels: Floats, highest: Floats) -> Floats:
     return np.asarray(np.minimum.accumulate(np.clip(rate, _LEAST, 1.0)))
 
 
-def collect(audio: Path | None, kept: Path, n_each: int, n_others: int) -> list[Any]:
-    """Return (query, [(recording_id, features)]) on the half for tuning."""
+class Case(NamedTuple):
+    """A query and what it was compared with.
+
+    Attributes:
+        kind: As of the query.
+        also: Of the query: what is mixed in.
+        group: Of its transformation.
+        copies: What in the catalog is the recording or, of another performance,
+            its work.
+        found: Recordings with the features of the comparison.
+    """
+
+    kind: str
+    also: str
+    group: str
+    copies: set[str]
+    found: list[tuple[str, Floats]]
+
+
+def collect(
+    audio: Path | None, kept: Path, n_each: int, n_others: int, n_workers: int
+) -> list[Case]:
+    """Return what queries of the half for tuning are compared with."""
     pieces = gather(audio, kept, "tune")
-    rows: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder) / "index", pieces.catalog)
         parts = FingerprintIndex.open(Path(folder) / "index")._parts
-        for query in all_queries(pieces, n_each, n_others):
-            answers = find_answers(parts, note_map(query.samples))
-            found = [(a.recording_id, features(a.found, a.n_pairs)) for a in answers]
-            rows.append((query, found, pieces.copies.get(query.piece.work, set())))
-            if len(rows) % 100 == 0:
-                print(len(rows), "queries", file=sys.stderr, flush=True)
-    return rows
+        copies = pieces.copies
+
+        def answer(query: Query, _: int) -> Case:
+            power = power_map(query.samples)
+            found = find_answers(
+                parts, notes_of(power), codes_of(power), _first_judgement
+            )
+            return Case(
+                query.kind,
+                query.also,
+                query.transform.group,
+                copies.get(query.piece.work, set()),
+                [(a.recording_id, features(a.found, a.proposal)) for a in found],
+            )
+
+        asked = Asked(
+            pieces=pieces, n_each=n_each, n_others=n_others, n_takes=n_others // 4
+        )
+        return answers(asked, answer, n_workers)
+
+
+def _first_judgement(found: Found, _: Proposal) -> float:
+    """Order answers by something that no calibration is needed for."""
+    return float(found.likeness * np.log(found.last - found.first))
 
 
 def _shares(classes: NDArray[np.str_], wanted: dict[str, float]) -> Floats:
@@ -124,23 +167,23 @@ def _shares(classes: NDArray[np.str_], wanted: dict[str, float]) -> Floats:
     return np.asarray(shares / shares.sum())
 
 
-def _classes(rows: Sequence[tuple[Query, Any, set[str]]]) -> NDArray[np.str_]:
+def _classes(rows: Sequence[Case]) -> NDArray[np.str_]:
     """Return for each answer whether it is right, of the same work, or neither."""
     names = []
-    for query, found, copies in rows:
-        for name, _ in found:
-            if query.kind == "catalog":
-                is_right = name in copies or name == query.also
-                right = "mixed" if query.also else "right"
+    for case in rows:
+        for name, _ in case.found:
+            if case.kind == "catalog":
+                is_right = name in case.copies or name == case.also
+                right = "mixed" if case.also else "right"
                 names.append(right if is_right else "wrong")
             else:
-                names.append(query.kind if name in copies else "wrong")
+                names.append(case.kind if name in case.copies else "wrong")
     return np.array(names)
 
 
-def calibration(rows: Sequence[tuple[Query, Any, set[str]]]) -> dict[str, Any]:
+def calibration(rows: Sequence[Case]) -> dict[str, Any]:
     """Return the document that the package reads."""
-    values = np.array([one for _, found, _ in rows for _, one in found])
+    values = np.array([one for case in rows for _, one in case.found])
     classes = _classes(rows)
     is_right = np.isin(classes, ["right", "mixed"])
     weights = fit_weights(values, is_right, _shares(classes, _AGAINST_OTHERS), 1e-3)
@@ -149,16 +192,16 @@ def calibration(rows: Sequence[tuple[Query, Any, set[str]]]) -> dict[str, Any]:
     )
     least = _least_sameness(rows, weights, sameness)
     highest = []
-    for query, found, _ in rows:
-        if query.kind == "other work":
-            kept = [v for _, v in found if sameness @ with_products(v) >= least]
+    for case in rows:
+        if case.kind == "other work":
+            kept = [v for _, v in case.found if sameness @ with_products(v) >= least]
             highest.append(max((float(weights @ v) for v in kept), default=-99.0))
     above = [h for h in highest if h > -99.0]
     levels = np.linspace(np.quantile(above, 0.05), max(above) + 8, 80)
     known = rates(levels, np.array(highest))
     return {
         "made_by": "python bench/matching/calibrate.py",
-        "n_queries": dict(Counter(query.kind for query, *_ in rows)),
+        "n_queries": dict(Counter(case.kind for case in rows)),
         "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
         "sameness": np.round(sameness, 4).tolist(),
         "least_sameness": round(least, 4),
@@ -167,19 +210,21 @@ def calibration(rows: Sequence[tuple[Query, Any, set[str]]]) -> dict[str, Any]:
     }
 
 
-def _least_sameness(
-    rows: Sequence[tuple[Query, Any, set[str]]], weights: Floats, sameness: Floats
-) -> float:
-    """Return what all but a few in a hundred right answers reach."""
-    reached = []
-    for query, found, copies in rows:
-        wanted = [copies, {query.also}] if query.also else [copies]
-        for names in wanted if query.kind == "catalog" else []:
-            right = [v for name, v in found if name in names]
+def _least_sameness(rows: Sequence[Case], weights: Floats, sameness: Floats) -> float:
+    """Return what all but a few in a hundred right answers reach, of any group."""
+    reached: dict[str, list[float]] = {}
+    for case in rows:
+        wanted = [case.copies, {case.also}] if case.also else [case.copies]
+        for names in wanted if case.kind == "catalog" else []:
+            right = [v for name, v in case.found if name in names]
             if right:
                 best = max(right, key=lambda v: float(weights @ v))
-                reached.append(float(sameness @ with_products(best)))
-    return float(np.quantile(reached, _REFUSED))
+                value = float(sameness @ with_products(best))
+                reached.setdefault(case.group, []).append(value)
+    return min(
+        float(np.quantile(values, _REFUSED.get(group, _REFUSED_ELSE)))
+        for group, values in reached.items()
+    )
 
 
 def main() -> None:
@@ -187,11 +232,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--audio", type=Path)
     parser.add_argument("--folder", type=Path, default=KEPT)
-    parser.add_argument("--each", type=int, default=15)
-    parser.add_argument("--others", type=int, default=400)
+    parser.add_argument("--each", type=int, default=12)
+    parser.add_argument("--others", type=int, default=800)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    rows = collect(chosen.audio, chosen.folder, chosen.each, chosen.others)
+    rows = collect(
+        chosen.audio, chosen.folder, chosen.each, chosen.others, chosen.workers
+    )
     write_json(chosen.out, calibration(rows))
 
 

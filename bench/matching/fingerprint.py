@@ -18,20 +18,20 @@ import itertools
 import json
 import platform
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
+from asking import OTHERS, Asked, Pieces, answers
 from chromaprint import OWN_THRESHOLD, Chromaprints, is_installed
-from queries import Query, catalog_queries, mixed_queries, other_queries
+from queries import Query
 from recordings import RATE, Piece, read_piece, real_pieces, rendered_pieces
+from transforms import TRANSFORMS, Transform
 
 from contrafact.catalog.audio import read_audio
 from contrafact.core.matches import RecordingMatch
@@ -43,31 +43,7 @@ N_WORKS = 420
 MAX_FALSE_MATCH = 0.01
 _PEER_ONE_IN = 3
 _COPY = 0.15  # of bits differ at most between copies; unrelated ones: above 0.4
-OTHERS = ("other work", "take 1", "take 2", "take 3")
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pieces:
-    """The recordings of one run.
-
-    Attributes:
-        catalog: What is in the index, of both halves.
-        asked: Those of the catalog that queries are made of.
-        others: By kind, what is not in the index.
-    """
-
-    catalog: list[Piece]
-    asked: list[Piece]
-    others: dict[str, list[Piece]]
-
-    @property
-    def copies(self) -> dict[str, set[str]]:
-        """What in the catalog is the same recording, by work."""
-        table: dict[str, set[str]] = {}
-        for piece in self.catalog:
-            table.setdefault(piece.work, set()).add(piece.id)
-        return table
 
 
 def gather(audio: Path | None, kept: Path, half: str) -> Pieces:
@@ -165,37 +141,36 @@ def ingest_from_mp3(folder: Path, pieces: Sequence[Piece]) -> Json:
 
 
 def ask(
-    index: FingerprintIndex, queries: Iterable[Query], peer: Chromaprints | None
-) -> Iterator[Json]:
-    """Yield for each query what was answered, whatever its probability.
+    asked: Asked, index: FingerprintIndex, peer: Chromaprints | None, n_workers: int
+) -> list[Json]:
+    """Return for each query what was answered, whatever its probability.
 
     Every third query is put to the peer as well.
     """
-    for number, query in enumerate(queries):
+
+    def answer(query: Query, number: int) -> Json:
         samples = query.samples
         began = time.process_time()
         found = index.identify(samples, max_false_match=1)
         cost_s = time.process_time() - began
-        is_asked = peer is not None and number % _PEER_ONE_IN == 0
-        yield {
+        is_put = peer is not None and number % _PEER_ONE_IN == 0
+        return {
             "kind": query.kind,
-            "transform": query.transform,
+            "transform": query.transform.name,
             "work": query.piece.work,
             "also": query.also,
             "duration_s": query.duration_s,
             "found": found,
             "cost_s": cost_s,
-            "peer": peer.best(query.sound) if peer and is_asked else None,
+            "peer": peer.best(query.sound) if peer and is_put else None,
         }
 
-
-def all_queries(pieces: Pieces, n_each: int, n_others: int) -> Iterator[Query]:
-    """Yield the queries of a run."""
-    yield from catalog_queries(pieces.asked, n_each)
-    yield from mixed_queries(pieces.asked, 4 * n_each)
-    for kind in OTHERS:
-        n = n_others if kind == "other work" else n_others // 2
-        yield from other_queries(pieces.others[kind], kind, n)
+    rows = answers(asked, answer, n_workers)
+    known = {transform.name: transform for transform in TRANSFORMS}
+    mixed = Transform("mix at 0 dB", "mix", lambda x, _: x)
+    for row in rows:
+        row["transform"] = known.get(row["transform"], mixed)
+    return rows
 
 
 def wilson(hits: int, n: int) -> Json:
@@ -309,8 +284,9 @@ def main(
     *,
     kept: Path = KEPT,
     half: str = "report",
-    n_each: int = 25,
-    n_others: int = 500,
+    n_each: int = 10,
+    n_others: int = 1_030,
+    n_workers: int = 2,
 ) -> Json:
     """Measure, print, and write the result.
 
@@ -319,9 +295,10 @@ def main(
         out: The JSON file.
         kept: Where rendered and decoded recordings are kept for the next run.
         half: Of the works: `tune` or `report`.
-        n_each: Queries a transformation.
-        n_others: Queries of works outside the catalog; half as many of each kind
-            of other performance.
+        n_each: Queries a transformation; four times as many where most is lost.
+        n_others: Queries of works outside the catalog; an eighth as many of each
+            kind of other performance.
+        n_workers: Processes that ask.
     """
     pieces = gather(audio, kept, half)
     with tempfile.TemporaryDirectory() as folder:
@@ -330,11 +307,10 @@ def main(
         index = FingerprintIndex.open(Path(folder) / "index")
         peer = _peer(pieces.catalog) if is_installed() else None
         copies = leave_out_copies(pieces, peer) if peer else []
-        rows = []
-        for row in ask(index, all_queries(pieces, n_each, n_others), peer):
-            rows.append(row)
-            if len(rows) % 100 == 0:
-                print(len(rows), "queries", file=sys.stderr, flush=True)
+        asked = Asked(
+            pieces=pieces, n_each=n_each, n_others=n_others, n_takes=n_others // 8
+        )
+        rows = ask(asked, index, peer, n_workers)
     result: Json = {
         "setup": {
             "half": half,
@@ -379,8 +355,8 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--half", choices=("tune", "report"), default="report")
-    parser.add_argument("--each", type=int, default=25)
-    parser.add_argument("--others", type=int, default=500)
+    parser.add_argument("--each", type=int, default=10)
+    parser.add_argument("--others", type=int, default=1_030)
     arguments = parser.parse_args()
     measured = main(
         arguments.audio,

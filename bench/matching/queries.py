@@ -14,10 +14,12 @@ from transforms import TRANSFORMS, Transform, mix
 
 from contrafact.matching.fingerprint import SAMPLE_RATE
 
-__all__ = ["Query", "catalog_queries", "mixed_queries", "other_queries"]
+__all__ = ["HARD", "Query", "catalog_queries", "mixed_queries", "other_queries"]
 
 Samples = NDArray[np.float32]
 _SHORTEST_S, _LONGEST_S = 5.0, 10.0
+HARD = ("noise 0 dB", "reverb")
+"""Transformations after which most is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +78,23 @@ def _query(
     )
 
 
-def catalog_queries(pieces: Sequence[Piece], n_each: int) -> Iterator[Query]:
-    """Yield `n_each` queries a transformation, of recordings in the catalog."""
-    for transform in TRANSFORMS:
+def catalog_queries(
+    pieces: Sequence[Piece],
+    n_each: int,
+    *,
+    n_hard: int | None = None,
+    transforms: Sequence[Transform] = TRANSFORMS,
+) -> Iterator[Query]:
+    """Yield `n_each` queries a transformation, of recordings in the catalog.
+
+    Of those named in `HARD` it is `n_hard`, if that is given.
+    """
+    for transform in transforms:
+        n = n_hard if n_hard and transform.name in HARD else n_each
         order = _rng(transform.name).permutation(len(pieces))
         made = (_query("catalog", pieces[i], transform) for i in order)
         found = (query for query in made if query is not None)
-        for _, query in zip(range(n_each), found, strict=False):
+        for _, query in zip(range(n), found, strict=False):
             yield query
 
 

@@ -25,6 +25,7 @@ from queries import catalog_queries
 
 from contrafact.catalog.atomic import write_json
 from contrafact.matching.fingerprint import FingerprintIndex, _segments
+from contrafact.matching.fingerprint._codes import FRAMES_PER_CODE
 from contrafact.matching.fingerprint._hashes import N_KEYS
 from contrafact.matching.fingerprint._notes import BYTES_PER_ROW
 from contrafact.matching.fingerprint._segments import (
@@ -69,10 +70,14 @@ def write_synthetic(path: Path, real: Segment, hours: float) -> int:
     }
     parts |= {"table": iter([table]), "starts": iter([starts])}
     parts |= {"ends": iter([starts + _RECORDING_FRAMES]), "notes": iter([])}
+    code = synthetic_codes(real, n_recordings * (_RECORDING_FRAMES // FRAMES_PER_CODE))
+    order = np.argsort(code, kind="stable").astype(np.uint32)
+    parts |= {"code": iter([code]), "code_order": iter([order])}
     shapes: dict[str, tuple[int, ...]] = {
         name: (n,) for name in ("key", "place", "pitch", "span")
     }
     shapes |= {"table": table.shape, "starts": starts.shape, "ends": starts.shape}
+    shapes |= {"code": code.shape, "code_order": code.shape}
     shapes["notes"] = (n_frames // FRAMES_PER_ROW, BYTES_PER_ROW)
     _segments._write(
         path,
@@ -82,6 +87,18 @@ def write_synthetic(path: Path, real: Segment, hours: float) -> int:
         recording_ids=[f"synthetic-{i}" for i in range(n_recordings)],
     )
     return n
+
+
+def synthetic_codes(real: Segment, n: int) -> NDArray[np.uint32]:
+    """Return codes like real ones, some bits of each drawn anew."""
+    rng = np.random.default_rng(1)
+    made = np.empty(n, np.uint32)
+    for first in range(0, n, 1 << 24):
+        some = made[first : first + (1 << 24)]
+        some[:] = real.code[rng.integers(0, len(real.code), len(some))]
+        one, other = rng.integers(0, 1 << 32, (2, len(some)), dtype=np.uint32)
+        some ^= one & other  # a quarter of the bits
+    return made
 
 
 def main() -> None:
@@ -112,6 +129,7 @@ def _measure(large: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     pieces = gather(chosen.audio, chosen.folder, "report")
     asked = list(catalog_queries(pieces.asked, 3))
     small, index = FingerprintIndex.open(chosen.index), FingerprintIndex.open(large)
+    small.identify(asked[0].samples)
     costs: dict[str, list[float]] = {"small": [], "first": [], "again": []}
     hits = []
     for query in asked:

@@ -23,6 +23,7 @@ from contrafact.matching.fingerprint._segments import (
 def _segment(path: Path, rng: np.random.Generator, names: str, n: int) -> Segment:
     lengths = 2 * rng.integers(20, 60, len(names))
     ends = np.cumsum(lengths)
+    n_codes = int((lengths // 4).sum())
     arrays: dict[str, NDArray[Any]] = {
         "key": np.sort(rng.integers(0, 50, n) * 300_000),
         "place": rng.integers(0, int(ends[-1]) * PLACES_PER_FRAME, n),
@@ -31,6 +32,7 @@ def _segment(path: Path, rng: np.random.Generator, names: str, n: int) -> Segmen
         "starts": ends - lengths,
         "ends": ends,
         "notes": rng.integers(0, 256, (int(ends[-1]) // 2, BYTES_PER_ROW)),
+        "code": rng.integers(0, 1 << 32, n_codes),
     }
     write_segment(path, arrays, list(names))
     return Segment.open(path)
@@ -56,6 +58,14 @@ def _notes(segment: Segment) -> dict[str, bytes]:
     return {i: segment.notes[a // 2 : b // 2].tobytes() for i, a, b in spans}
 
 
+def _codes(segment: Segment) -> dict[str, bytes]:
+    bounds = np.append(segment.code_begins, len(segment.code))
+    return {
+        name: segment.code[bounds[i] : bounds[i + 1]].tobytes()
+        for i, name in enumerate(segment.recording_ids)
+    }
+
+
 @pytest.mark.parametrize("postings_at_once", [1 << 22, 64])
 def test_merging_keeps_all_but_what_was_deleted(
     tmp_path: Path,
@@ -74,6 +84,24 @@ def test_merging_keeps_all_but_what_was_deleted(
     assert (np.diff(merged.key.astype(np.int64)) >= 0).all()
     kept = _notes(one) | _notes(two)
     assert _notes(merged) == {name: kept[name] for name in "ACEF"}
+    codes = _codes(one) | _codes(two)
+    assert _codes(merged) == {name: codes[name] for name in "ACEF"}
+    assert sorted(merged.code_order.tolist()) == list(range(len(merged.code)))
+    assert (np.diff(merged.code[merged.code_order].astype(np.int64)) >= 0).all()
+
+
+def test_codes_are_counted_as_by_sorting(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """How many codes are below a value is what a sorted list says."""
+    segment = _segment(tmp_path / "1", rng, "ABCDE", 10)
+    values = rng.integers(0, 1 << 32, 100).astype(np.uint32)
+    values = np.concatenate([values, segment.code[:20], [0, (1 << 32) - 1]])
+    values = values.astype(np.uint32)
+    ordered = np.sort(segment.code)
+    for side, including in (("left", False), ("right", True)):
+        expected = np.searchsorted(ordered, values, side=side)  # type: ignore[call-overload]
+        assert (segment.codes_up_to(values, including=including) == expected).all()
 
 
 def test_a_table_of_keys_finds_what_searching_finds(

@@ -19,6 +19,7 @@ from contrafact.matching.fingerprint._spectrum import (
     SAMPLE_RATE,
     note_blocks,
     note_map,
+    power_map,
 )
 
 Samples = NDArray[np.float32]
@@ -36,6 +37,8 @@ def test_a_long_map_in_parts_is_the_map(
     parts = [b.notes[b.low : b.high] for b in note_blocks(tunes[0])]
     assert len(parts) > 3
     assert np.concatenate(parts) == pytest.approx(whole, abs=_SAME)
+    energy = [b.power[b.low : b.high] for b in note_blocks(tunes[0])]
+    assert np.concatenate(energy) == pytest.approx(power_map(tunes[0]), rel=_SAME)
 
 
 def test_gain_does_not_change_the_map(tunes: list[Samples]) -> None:

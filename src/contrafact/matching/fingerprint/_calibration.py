@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from contrafact.matching.fingerprint._spectrum import FRAMES_PER_S
 from contrafact.matching.fingerprint._verification import Found
+from contrafact.matching.fingerprint._voting import Proposal
 
 __all__ = [
     "FEATURES",
@@ -26,11 +27,24 @@ __all__ = [
     "with_products",
 ]
 
-FEATURES = ("likeness", "lowest", "kept", "wander", "duration", "pairs")
+FEATURES = (
+    "likeness",
+    "lowest",
+    "kept",
+    "wander",
+    "duration",
+    "pairs",
+    "codes",
+    "covered",
+    "followed",
+    "steady",
+    "steadier",
+    "denser",
+)
 _NOTHING = -99.0  # evidence of what is refused
 
 
-def features(found: Found, n_pairs: int) -> NDArray[np.float64]:
+def features(found: Found, proposal: Proposal) -> NDArray[np.float64]:
     """Return what the evidence is made of, in the order of `FEATURES`."""
     duration_s = (found.last - found.first) / FRAMES_PER_S
     return np.array(
@@ -40,13 +54,19 @@ def features(found: Found, n_pairs: int) -> NDArray[np.float64]:
             np.arctanh(np.clip(found.kept, 0.0, 0.99)),
             min(found.wander, 1.5),
             np.log(min(duration_s, 10.0)),
-            np.log(min(n_pairs, 100)),
+            np.log(np.clip(proposal.n_pairs, 1, 100)),
+            np.arctanh(np.clip(proposal.agreement, 0.0, 0.99)),
+            found.covered,
+            np.arctanh(np.clip(found.followed, 0.0, 0.99)),
+            found.steady,
+            found.steadier,
+            found.denser,
         ]
     )
 
 
 def with_products(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return features followed by the products of any two, `(..., 27)`."""
+    """Return features followed by the products of any two, `(..., 90)`."""
     first, second = np.triu_indices(values.shape[-1])
     return np.concatenate([values, values[..., first] * values[..., second]], -1)
 
@@ -73,13 +93,13 @@ def _calibration() -> _Calibration:
     )
 
 
-def evidence(found: Found, n_pairs: int) -> float:
+def evidence(found: Found, proposal: Proposal) -> float:
     """Return one number, higher for what is rather the same recording.
 
     What is more like another performance of the same work, whose timing wanders
     and whose sound differs, is refused by a low number.
     """
-    known, values = _calibration(), features(found, n_pairs)
+    known, values = _calibration(), features(found, proposal)
     if float(known.sameness @ with_products(values)) < known.least_sameness:
         return _NOTHING
     return float(known.weights @ values)

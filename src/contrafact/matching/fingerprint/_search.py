@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,12 +13,20 @@ from contrafact.matching.fingerprint._calibration import (
     evidence,
     false_match_probability,
 )
+from contrafact.matching.fingerprint._code_search import propose_by_codes
+from contrafact.matching.fingerprint._codes import (
+    FRAMES_PER_CODE,
+    WIDTH,
+    Codes,
+    codes_of,
+)
 from contrafact.matching.fingerprint._hashes import (
     ASKED_PER_S,
     find_peaks,
     query_hashes,
 )
 from contrafact.matching.fingerprint._manifest import Part
+from contrafact.matching.fingerprint._notes import reduced
 from contrafact.matching.fingerprint._pairing import APART, find_pairs
 from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
 from contrafact.matching.fingerprint._spectrum import (
@@ -27,7 +35,13 @@ from contrafact.matching.fingerprint._spectrum import (
     Map,
     note_blocks,
 )
-from contrafact.matching.fingerprint._verification import Found, Window, align
+from contrafact.matching.fingerprint._verification import (
+    Approach,
+    Found,
+    Window,
+    approach,
+    compare,
+)
 from contrafact.matching.fingerprint._voting import (
     Proposal,
     propose,
@@ -36,7 +50,8 @@ from contrafact.matching.fingerprint._voting import (
 __all__ = ["Answer", "find_answers", "find_matches"]
 
 _WINDOW_S, _STEP_S = 12.0, 9.0
-_N_PROPOSALS = 10
+_N_PROPOSALS = 7
+_N_COMPARED = 4  # of what was proposed for a window, those that look most alike
 _SHORTEST_S = 2.5
 _HIDDEN = 0.5  # of a match, from which it is part of a better one
 _ALONE, _BEHIND = 0.88, 0.08  # likeness of what sounds alone, and lead over others
@@ -57,7 +72,7 @@ class Answer:
 
     recording_id: str
     found: Found
-    n_pairs: int
+    proposal: Proposal
     evidence: float
 
 
@@ -67,26 +82,47 @@ def find_matches(
     """Return what is found, best first, false ones at the rate allowed."""
     matches: list[RecordingMatch] = []
     for block in note_blocks(samples):
-        for answer in find_answers(parts, block.notes):
+        for answer in find_answers(parts, block.notes, codes_of(block.power)):
             match = _match(answer, block.first)
             if match.false_match_probability <= max_false_match:
                 _join(matches, match)
     return tuple(sorted(matches, key=lambda m: m.false_match_probability))
 
 
-def find_answers(parts: Sequence[Part], query: Map) -> list[Answer]:
+def find_answers(
+    parts: Sequence[Part],
+    query: Map,
+    codes: Codes,
+    judge: Callable[[Found, Proposal], float] = evidence,
+) -> list[Answer]:
     """Return all recordings that were compared, best first, each place once.
 
     Args:
         parts: Of the index.
         query: Map of a query of ten minutes or so at most.
+        codes: Of the same.
+        judge: What makes one number of a comparison, higher for better ones.
     """
     if len(query) < _SHORTEST_S * FRAMES_PER_S:
         return []
+    candidates = [*_candidates(parts, query), *_by_codes(parts, len(query), codes)]
+    lowered = reduced(query)
+    near = [
+        (seen, parts[one.part].segment.recording_ids[one.owner], one.proposal)
+        for one in _merged(candidates)
+        if (seen := _approach(parts[one.part], one, lowered)) is not None
+    ]
+    near.sort(key=lambda one: -one[0].likeness)
+    most = _N_COMPARED * len(list(_windows(len(query))))
     answers = [
-        answer
-        for candidate in _merged(list(_candidates(parts, query)))
-        if (answer := _answer(parts[candidate.part], candidate, query)) is not None
+        Answer(
+            recording_id=recording_id,
+            found=found,
+            proposal=proposal,
+            evidence=judge(found, proposal),
+        )
+        for approached, recording_id, proposal in near[:most]
+        if (found := compare(approached)) is not None
     ]
     answers.sort(key=lambda answer: -answer.evidence)
     kept: list[Answer] = []
@@ -96,20 +132,11 @@ def find_answers(parts: Sequence[Part], query: Map) -> list[Answer]:
     return kept
 
 
-def _answer(part: Part, candidate: _Candidate, query: Map) -> Answer | None:
+def _approach(part: Part, candidate: _Candidate, query: Map) -> Approach | None:
     segment, owner = part.segment, candidate.owner
     first, last = segment.starts[owner], segment.ends[owner]
     rows = segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
-    found = align(query, rows, candidate.proposal, candidate.window)
-    if found is None:
-        return None
-    n_pairs = candidate.proposal.n_pairs
-    return Answer(
-        recording_id=segment.recording_ids[owner],
-        found=found,
-        n_pairs=n_pairs,
-        evidence=evidence(found, n_pairs),
-    )
+    return approach(query, rows, candidate.proposal, candidate.window)
 
 
 def _is_hidden(one: Answer, other: Answer) -> bool:
@@ -148,6 +175,28 @@ def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
             )
 
 
+def _by_codes(
+    parts: Sequence[Part], n_frames: int, codes: Codes
+) -> Iterator[_Candidate]:
+    """Yield what sounds like each window of the query as it is."""
+    for window in _windows(n_frames):
+        first = int(window.first) // FRAMES_PER_CODE
+        last = int(window.last) // FRAMES_PER_CODE - WIDTH
+        for heard in propose_by_codes(parts, codes, slice(first, last)):
+            yield _Candidate(
+                part=heard.part,
+                owner=heard.owner,
+                proposal=Proposal(
+                    start=heard.start,
+                    tempo=1.0,
+                    semitones=0.0,
+                    n_pairs=0,
+                    agreement=heard.agreement,
+                ),
+                window=window,
+            )
+
+
 def _windows(n_frames: int) -> Iterator[Window]:
     step, length = _STEP_S * FRAMES_PER_S, _WINDOW_S * FRAMES_PER_S
     n = max(1, int(np.ceil((n_frames - length) / step)) + 1)
@@ -161,8 +210,12 @@ def _merged(candidates: list[_Candidate]) -> list[_Candidate]:
     kept: dict[tuple[int, int], list[_Candidate]] = {}
     for one in sorted(candidates, key=lambda c: -c.proposal.n_pairs):
         known = kept.setdefault((one.part, one.owner), [])
-        if not any(_is_one_line(one, other) for other in known):
+        same = (i for i, other in enumerate(known) if _is_one_line(one, other))
+        if (i := next(same, None)) is None:
             known.append(one)
+        elif one.proposal.agreement > known[i].proposal.agreement:
+            proposal = replace(known[i].proposal, agreement=one.proposal.agreement)
+            known[i] = replace(known[i], proposal=proposal)
     return [one for known in kept.values() for one in known]
 
 

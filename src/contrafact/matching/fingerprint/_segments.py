@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 
 from contrafact.catalog.atomic import atomic_path
 from contrafact.core.errors import MatchIndexError
+from contrafact.matching.fingerprint._codes import FRAMES_PER_CODE
 from contrafact.matching.fingerprint._hashes import N_KEYS
 
 __all__ = ["VERSION", "Segment", "merge_segments", "write_segment"]
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"cfprint\n"
 _ALIGN = 64
 PLACES_PER_FRAME = 2
@@ -48,6 +49,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "starts": np.dtype("<u4"),
     "ends": np.dtype("<u4"),
     "notes": np.dtype("u1"),
+    "code": np.dtype("<u4"),
+    "code_order": np.dtype("<u4"),
 }
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -66,6 +69,8 @@ class Segment:
         starts: First frame of each recording, ascending, `(n_recordings,)`.
         ends: The frame after the last of each.
         notes: Packed rows of notes, `(n_rows, n_bytes)`.
+        code: What each four frames sound like, one recording after the other, `(m,)`.
+        code_order: Where codes are, in ascending order of what they are, `(m,)`.
         recording_ids: In order of `starts`.
     """
 
@@ -78,6 +83,8 @@ class Segment:
     starts: NDArray[np.uint32]
     ends: NDArray[np.uint32]
     notes: NDArray[np.uint8]
+    code: NDArray[np.uint32]
+    code_order: NDArray[np.uint32]
     recording_ids: tuple[str, ...]
 
     @classmethod
@@ -103,6 +110,12 @@ class Segment:
             raise _damaged(path, ValueError("its lists differ in length"))
         return cls(name=path.name, recording_ids=ids, **arrays)
 
+    @property
+    def code_begins(self) -> NDArray[np.int64]:
+        """Where in `code` each recording begins."""
+        n_codes = (self.ends.astype(np.int64) - self.starts) // FRAMES_PER_CODE
+        return np.asarray(np.cumsum(n_codes) - n_codes, np.int64)
+
     def look_up(
         self, keys: NDArray[np.uint32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -122,6 +135,22 @@ class Segment:
         n_each[there] = np.searchsorted(self.key, keys[there], side="right")
         n_each[there] -= low[there]
         return low, n_each
+
+    def codes_up_to(
+        self, values: NDArray[np.uint32], *, including: bool
+    ) -> NDArray[np.int64]:
+        """Return how many codes are below each value, or also equal to it."""
+        low = np.zeros(len(values), np.int64)
+        high = np.full(len(values), len(self.code), np.int64)
+        # By halves, as `searchsorted` would copy all of the order.
+        for _ in range(len(self.code).bit_length()):
+            middle = (low + high) // 2
+            is_open = low < high
+            at = self.code[self.code_order[np.where(is_open, middle, 0)]]
+            is_less = (at <= values) if including else (at < values)
+            low = np.where(is_open & is_less, middle + 1, low)
+            high = np.where(is_open & ~is_less, middle, high)
+        return low
 
 
 def _damaged(path: Path, error: Exception) -> MatchIndexError:
@@ -166,13 +195,15 @@ def write_segment(path: Path, arrays: Arrays, recording_ids: Sequence[str]) -> N
 
     Args:
         path: Of the file.
-        arrays: By the names of `Segment`.
+        arrays: By the names of `Segment`, but for what is made of others.
         recording_ids: In order of `starts`.
 
     Raises:
         StorageError: If the disk is full or not writable.
     """
-    arrays = {**arrays, "table": _table(len(arrays["key"]), [arrays["key"]])}
+    order = np.argsort(arrays["code"], kind="stable")
+    table = _table(len(arrays["key"]), [arrays["key"]])
+    arrays = {**arrays, "table": table, "code_order": order}
     whole = {name: np.ascontiguousarray(arrays[name], d) for name, d in _DTYPES.items()}
     shapes = {name: array.shape for name, array in whole.items()}
     parts = {name: iter([array]) for name, array in whole.items()}
@@ -244,6 +275,7 @@ def merge_segments(
     }
     parts |= {name: iter([getattr(merged, name)]) for name in (*_CHECKED, "table")}
     parts["notes"] = merged.rows()
+    parts |= {"code": merged.codes(), "code_order": merged.code_order()}
     _write(path, merged.shapes, parts, crc32=crc32, recording_ids=merged.recording_ids)
 
 
@@ -284,6 +316,8 @@ class _Merged:
         self.shapes["table"] = self.table.shape
         for name in ("key", "place", "pitch", "span"):
             self.shapes[name] = (n,)
+        n_codes = int(((self.ends - self.starts) // FRAMES_PER_CODE).sum())
+        self.shapes |= {"code": (n_codes,), "code_order": (n_codes,)}
 
     def postings(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield one array of the postings, one range of hashes after the other."""
@@ -311,3 +345,35 @@ class _Merged:
             for i in np.flatnonzero(is_kept):
                 first, last = segment.starts[i], segment.ends[i]
                 yield segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
+
+    def codes(self) -> Iterator[NDArray[np.uint32]]:
+        """Yield the codes of what is kept."""
+        for segment, is_kept in zip(self._segments, self._is_kept, strict=True):
+            bounds = np.append(segment.code_begins, len(segment.code))
+            for i in np.flatnonzero(is_kept):
+                yield segment.code[bounds[i] : bounds[i + 1]]
+
+    def code_order(self) -> Iterator[NDArray[np.int64]]:
+        """Yield where the codes that are kept are, one range of codes at a time."""
+        n_ranges = 1 + sum(len(s.code) for s in self._segments) // _RANGE
+        edges = np.linspace(0, 1 << 32, n_ranges + 1)[1:-1].astype(np.uint32)
+        bounds, shifts, begin = [], [], 0
+        for segment, is_kept in zip(self._segments, self._is_kept, strict=True):
+            at_edges = segment.codes_up_to(edges, including=False)
+            bounds.append([0, *at_edges.tolist(), len(segment.code)])
+            old = segment.code_begins
+            lengths = np.where(is_kept, np.diff(old, append=len(segment.code)), 0)
+            shifts.append(begin + np.cumsum(lengths) - lengths - old)
+            begin += int(lengths.sum())
+        for i in range(n_ranges):
+            codes, places = [], []
+            for number, segment in enumerate(self._segments):
+                first, last = bounds[number][i : i + 2]
+                place = segment.code_order[first:last].astype(np.int64)
+                owner = np.searchsorted(segment.code_begins, place, side="right") - 1
+                place_kept = self._is_kept[number][owner]
+                codes.append(segment.code[place][place_kept])
+                places.append((place + shifts[number][owner])[place_kept])
+            yield np.concatenate(places)[
+                np.argsort(np.concatenate(codes), kind="stable")
+            ]

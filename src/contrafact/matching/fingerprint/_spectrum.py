@@ -27,6 +27,8 @@ __all__ = [
     "Map",
     "note_blocks",
     "note_map",
+    "notes_of",
+    "power_map",
 ]
 
 SAMPLE_RATE = 8_000
@@ -42,7 +44,7 @@ N_BINS = _N_SEMITONES * PER_SEMITONE
 _FLOOR, _SILENCE, _NEAR = 1e-2, 1e-5, 157  # five seconds
 _PAST, _ONSET = 8, 0.5
 _BLOCK = 1_024  # frames at a time, so that memory stays small
-_PART, _AROUND = 18_750, 250  # frames; whole seconds, an even number
+_PART, _AROUND = 18_500, 500  # frames; whole seconds, a multiple of four
 Map = NDArray[np.float32]
 
 
@@ -56,10 +58,18 @@ def note_map(samples: NDArray[np.float32]) -> Map:
     Args:
         samples: `(n,)`, mono at `SAMPLE_RATE`.
     """
-    blocks = list(_power(samples))
-    if not blocks:
-        return np.zeros((0, N_BINS), np.float32)
-    power = np.concatenate(blocks)
+    return notes_of(power_map(samples))
+
+
+def power_map(samples: NDArray[np.float32]) -> Map:
+    """Return the energy at each place, `(n_frames, N_BINS)`."""
+    return np.concatenate([np.zeros((0, N_BINS), np.float32), *_power(samples)])
+
+
+def notes_of(power: Map) -> Map:
+    """Return the map of notes of a map of energy."""
+    if len(power) == 0:
+        return power
     # Below a hundredth of the mean around, what is heard is the codec or the room.
     near = uniform_filter1d(power.mean(1), _NEAR, mode="nearest")
     floor = _FLOOR * np.maximum(near, _SILENCE)
@@ -73,12 +83,14 @@ class Block:
     Attributes:
         first: Frame of the whole map at which `notes` begins.
         notes: The map, with some frames around the part, `(n_frames, N_BINS)`.
+        power: What it was made of.
         low: First frame of `notes` that belongs to the part.
         high: The frame after the last.
     """
 
     first: int
     notes: Map
+    power: Map
     low: int
     high: int
 
@@ -92,10 +104,18 @@ def note_blocks(samples: NDArray[np.float32]) -> Iterator[Block]:
     for first in range(0, n_frames, _PART):
         begin = max(0, first - _AROUND)
         end = min(n_frames, first + _PART + _AROUND)
-        notes = note_map(samples[max(0, begin * HOP - _WINDOW) : end * HOP + _WINDOW])
+        cut = samples[max(0, begin * HOP - _WINDOW) : end * HOP + _WINDOW]
         skipped = min(begin, _WINDOW // HOP)
-        notes = notes[skipped : skipped + end - begin]
-        yield Block(begin, notes, first - begin, min(n_frames, first + _PART) - begin)
+        power = power_map(cut)
+        notes = notes_of(power)
+        part = slice(skipped, skipped + end - begin)
+        yield Block(
+            first=begin,
+            notes=notes[part],
+            power=power[part],
+            low=first - begin,
+            high=min(n_frames, first + _PART) - begin,
+        )
 
 
 def _power(samples: NDArray[np.float32]) -> Iterator[Map]:

@@ -68,12 +68,14 @@ class Proposal:
         tempo: Frames of the index for one of the query.
         semitones: By how much the query is higher.
         n_pairs: How many pairs agree.
+        agreement: Of codes, from 0 to 1; 0 too where codes did not propose it.
     """
 
     start: float
     tempo: float
     semitones: float
     n_pairs: int
+    agreement: float = 0.0
 
     def place(self, query: float) -> float:
         """Return where a frame of the query lies in the index."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from contrafact.catalog.atomic import storage_errors
 from contrafact.core.errors import MatchIndexError, MatchingError
 from contrafact.core.matches import RecordingMatch
+from contrafact.matching.fingerprint._codes import FRAMES_PER_CODE, codes_of
 from contrafact.matching.fingerprint._hashes import (
     KEPT_PER_S,
     find_peaks,
@@ -45,7 +47,7 @@ from contrafact.matching.fingerprint._spectrum import note_blocks
 __all__ = ["FingerprintIndex"]
 
 Samples = NDArray[np.float32]
-_FANOUT = 8
+_FANOUT = 4
 _LARGEST = 1 << 28  # postings; segments do not grow beyond this
 
 
@@ -121,20 +123,20 @@ class FingerprintIndex:
             StorageError: If the disk is full or not writable.
         """
         self._require_writable()
-        made = [(i, *_content(i, samples)) for i, samples in recordings]
+        made = [(i, _content(i, samples)) for i, samples in recordings]
         if not made:
             return
         with _lock(self._directory):
             self._parts = open_parts(self._directory)
             known = set(self.recording_ids)
-            for recording_id, *_ in made:
+            for recording_id, _ in made:
                 if recording_id in known:
                     raise MatchingError(
                         f"Recording '{recording_id}' is in the index already. "
                         "Delete it first, or choose another identifier."
                     )
                 known.add(recording_id)
-            self._write([(i, postings, notes) for i, postings, notes in made])
+            self._write(made)
             self._merge()
 
     def delete(self, recording_id: str) -> None:
@@ -189,15 +191,17 @@ class FingerprintIndex:
                 "Use FingerprintIndex.create to write to it."
             )
 
-    def _write(self, made: list[tuple[str, _Postings, NDArray[np.uint8]]]) -> None:
-        lengths = np.array([len(notes) for _, _, notes in made]) * FRAMES_PER_ROW
+    def _write(self, made: list[tuple[str, _Content]]) -> None:
+        contents = [content for _, content in made]
+        lengths = np.array([len(c.notes) for c in contents]) * FRAMES_PER_ROW
         ends = np.cumsum(lengths)
         starts = ends - lengths
         arrays = {"starts": starts, "ends": ends}
-        arrays["notes"] = np.concatenate([notes for *_, notes in made])
+        arrays["notes"] = np.concatenate([c.notes for c in contents])
+        arrays["code"] = np.concatenate([c.codes for c in contents])
         for name in ("key", "place", "pitch", "span"):
-            arrays[name] = np.concatenate([p[name] for _, p, _ in made])
-        first = np.repeat(starts, [len(p["key"]) for _, p, _ in made])
+            arrays[name] = np.concatenate([c.postings[name] for c in contents])
+        first = np.repeat(starts, [len(c.postings["key"]) for c in contents])
         arrays["place"] = arrays["place"] + first * PLACES_PER_FRAME
         order = np.argsort(arrays["key"], kind="stable")
         for name in ("key", "place", "pitch", "span"):
@@ -220,29 +224,36 @@ class FingerprintIndex:
             remove_unlisted(self._directory, self._parts)
 
 
-_Postings = dict[str, NDArray[np.int64]]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Content:
+    """What is kept of a recording."""
+
+    postings: dict[str, NDArray[np.int64]]
+    notes: NDArray[np.uint8]
+    codes: NDArray[np.uint32]
 
 
-def _content(
-    recording_id: str, samples: Samples
-) -> tuple[_Postings, NDArray[np.uint8]]:
-    """Return what is kept of a recording."""
+def _content(recording_id: str, samples: Samples) -> _Content:
     _require_usable(samples, f"Recording '{recording_id}'")
     rows, peaks = [np.zeros((0, BYTES_PER_ROW), np.uint8)], []
+    codes = [np.zeros(0, np.uint32)]
     for block in note_blocks(samples):
         own = find_peaks(block.notes, KEPT_PER_S)
         peaks.append(own.between(block.low, block.high, shift=float(block.first)))
         rows.append(pack_notes(block.notes[block.low : block.high]))
+        part = slice(block.low // FRAMES_PER_CODE, block.high // FRAMES_PER_CODE)
+        codes.append(codes_of(block.power).value[part])
     hashes = kept_hashes(joined_peaks(peaks))
     packed = np.concatenate(rows)
     place = np.rint(hashes.time * PLACES_PER_FRAME).astype(np.int64)
     is_in = place < len(packed) * FRAMES_PER_ROW * PLACES_PER_FRAME
-    return {
+    postings = {
         "key": hashes.key[is_in].astype(np.int64),
         "place": np.maximum(place[is_in], 0),
         "pitch": np.rint(hashes.pitch[is_in]).astype(np.int64),
         "span": np.rint(hashes.span[is_in] * PLACES_PER_FRAME).astype(np.int64),
-    }, packed
+    }
+    return _Content(postings=postings, notes=packed, codes=np.concatenate(codes))
 
 
 def _of_like_size(parts: list[Part]) -> list[Part]:
