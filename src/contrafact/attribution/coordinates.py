@@ -52,11 +52,10 @@ class _Entries:
     def is_vector(self) -> bool:
         return not len(self.columns)
 
-    def of(self, layer: nn.Module, given: Tensor, grad: Tensor) -> Tensor:
+    def of(self, given: Tensor, grad: Tensor) -> Tensor:
         """Return them for a layer's weight, `(n_rows, n_coordinate)`.
 
         Args:
-            layer: Whose weight it is.
             given: What went in, `(n_rows, n_token, n_in)`.
             grad: The gradient of what came out, `(n_rows, n_token, n_out)`.
         """
@@ -106,7 +105,7 @@ class Coordinates:
         """
         entries, first = {}, 0
         for name in sorted(shapes):
-            shape = [n for n in shapes[name]]
+            shape = list(shapes[name])
             size = int(torch.Size(shape).numel())
             mine = kept[(kept >= first) & (kept < first + size)] - first
             if len(mine):
@@ -149,7 +148,7 @@ class Coordinates:
                 given, grad = given.transpose(1, 2), grad.transpose(1, 2)
             given = given.reshape(n_rows, -1, given.shape[-1])
             grad = grad.reshape(n_rows, -1, grad.shape[-1])
-            found[f"{name}.weight"] = weight.of(layer, given, grad)
+            found[f"{name}.weight"] = weight.of(given, grad)
             if mine["bias"] is not None:
                 vector = precise(grad).sum(1)
                 found[f"{name}.bias"] = mine["bias"].picked(vector)
