@@ -23,6 +23,7 @@ import torch  # noqa: E402
 from clips import measure_clips  # noqa: E402
 from closed import measure_closed, measure_open, measure_people  # noqa: E402
 from followed import measure_songs, measure_speed  # noqa: E402
+from modelled import measure_with_model  # noqa: E402
 from pictures import draw  # noqa: E402
 from resisting import measure_attacks, measure_transformations  # noqa: E402
 from setting import Setting  # noqa: E402
@@ -49,6 +50,7 @@ def main(audio: Path | None, out: str, *, folder: Path = Path("build/origin")) -
         "attacks": measure_attacks,
         "songs": measure_songs,
         "speed": measure_speed,
+        "with_model": measure_with_model,
         **({"clips": measure_clips} if audio else {}),
     }
     for i, (name, measure) in enumerate(stages.items()):

@@ -118,7 +118,8 @@ def _confounds(audio: Path, setting: Setting, heard: Features) -> dict[str, Any]
             )  # fmt: skip
             lengths.append([min(20.0, float(row["duration_s"]))])
             labels.append(row["use"] == "ai")
-    residual = np.concatenate([heard.values, setting.people[0].values]).std(axis=1)
+    both = np.concatenate([heard.values, setting.people[0].values])
+    residual = both[:, 0].std(axis=1)
     truth = np.array([True] * len(heard.values) + [False] * len(setting.groups))
     return {
         "files_as_they_are": _neighbours(np.array(rows), np.array(labels)),

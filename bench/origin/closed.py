@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from measuring import Answer, answers, auroc, calibrated, leave_out
@@ -12,7 +12,16 @@ from setting import Setting
 
 from common import rate
 
-__all__ = ["hits", "measure_closed", "measure_open", "measure_people"]
+__all__ = [
+    "cleanly",
+    "hits",
+    "measure_closed",
+    "measure_open",
+    "measure_people",
+    "tested",
+]
+
+T = TypeVar("T")
 
 
 def hits(said: list[Answer], name: str) -> list[bool]:
@@ -21,21 +30,23 @@ def hits(said: list[Answer], name: str) -> list[bool]:
 
 
 @cache
-def _clean(setting: Setting) -> dict[str, list[Answer]]:
+def cleanly(setting: Setting) -> dict[str, list[Answer]]:
+    """Return what is said of all clean sounds, sources left out."""
     asked = {**setting.classes, "people": setting.people}
     return leave_out(setting.classes, setting.people, asked)
 
 
-def _test(setting: Setting, key: str, said: list[Answer]) -> list[Answer]:
+def tested(setting: Setting, key: str, said: list[T]) -> list[T]:
+    """Return the answers on sources that no setting was chosen on."""
     numbers = (setting.people if key == "people" else setting.classes[key])[1]
-    kept = setting.is_test(numbers)
+    kept = setting.istested(numbers)
     return [a for a, is_kept in zip(said, kept, strict=True) if is_kept]
 
 
 def measure_closed(setting: Setting) -> dict[str, Any]:
     """Return accuracy among enrolled generators, sources left out, test half."""
-    said = _clean(setting)
-    test = {n: _test(setting, n, said[n]) for n in setting.classes}
+    said = cleanly(setting)
+    test = {n: tested(setting, n, said[n]) for n in setting.classes}
     confusion = {
         n: dict(Counter(a.nearest if a.is_ai else "not called ai" for a in row))
         for n, row in test.items()
@@ -52,14 +63,14 @@ def measure_closed(setting: Setting) -> dict[str, Any]:
 
 def measure_open(setting: Setting) -> dict[str, Any]:
     """Return how generators that are held out whole are told from enrolled ones."""
-    said = _clean(setting)
-    known = [a.known for n in setting.classes for a in _test(setting, n, said[n])]
+    said = cleanly(setting)
+    known = [a.known for n in setting.classes for a in tested(setting, n, said[n])]
     rows, names, called = {}, [], []
     unseen: list[float] = []
     for name in setting.classes:
         rest = {n: c for n, c in setting.classes.items() if n != name}
         out = answers(calibrated(rest, setting.people), setting.classes[name][0])
-        kept = _test(setting, name, out)
+        kept = tested(setting, name, out)
         unseen += [a.known for a in kept]
         names += [a.named is not None for a in kept]
         called += [a.is_ai for a in kept]
@@ -76,7 +87,7 @@ def measure_open(setting: Setting) -> dict[str, Any]:
     right = [
         a.named == n
         for n in setting.classes
-        for a in _test(setting, n, said[n])
+        for a in tested(setting, n, said[n])
         if a.named
     ]
     return {
@@ -105,13 +116,13 @@ def _auroc_interval(known: list[float], unseen: list[float]) -> list[float]:
 
 def measure_people(setting: Setting) -> dict[str, Any]:
     """Return how often people are called generated, by collection."""
-    said = _clean(setting)["people"]
+    said = cleanly(setting)["people"]
     groups: dict[str, list[bool]] = {}
     for group, answer in zip(setting.groups, said, strict=True):
         groups.setdefault(group, []).append(answer.is_ai)
     return {
         "called_ai": rate([a.is_ai for a in said]),
-        "called_ai_test_half": rate([a.is_ai for a in _test(setting, "people", said)]),
+        "called_ai_test_half": rate([a.is_ai for a in tested(setting, "people", said)]),
         "named": rate([a.named is not None for a in said]),
         "by_collection": {g: rate(v) for g, v in sorted(groups.items())},
         "by_evidence": {

@@ -119,7 +119,9 @@ class _Asking:
                 self.folder / "held" / n,
                 "dev",
                 lambda n=n: [self.sounds(n)[i] for i in dev],
-            ).values.mean(axis=0)
+            )
+            .values[:, 0]
+            .mean(axis=0)
             for n in (name, "none")
         ]
         return (means[0] - means[1]).astype(float)

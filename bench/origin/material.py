@@ -23,7 +23,7 @@ from decoders import SHAPES, recode, trained
 from numpy.typing import NDArray
 from transformations import RATE, TRANSFORMATIONS, coded
 
-from contrafact.catalog import read_audio
+from contrafact.catalog import read_audio, read_info
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
 from contrafact.generators.studio.generator import shipped_codec
 from contrafact.matching.origin.chain import RATE as HEARD_RATE
@@ -41,8 +41,10 @@ __all__ = [
     "clips",
     "decoded",
     "delivered",
+    "excerpts",
     "features",
     "kept_sounds",
+    "people_sources",
     "sources",
     "training_music",
 ]
@@ -52,6 +54,9 @@ LENGTH_S = 20.0
 STUDIO = "studio"
 CORPUS_SCORES = "scores"
 N_RECORDED, N_RENDERED = 16, 8
+N_PEOPLE_RENDERED = 24
+N_EXCERPTS = 3
+"""Of each recording by people, none over another, that nulls are measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,6 +116,14 @@ def sources(folder: Path, audio: Path | None, *, n_scores: int = 48) -> list[Sou
     """Return the recordings: all of the folder of audio, and some rendered works."""
     found = list(_recorded(audio)) if audio else []
     return found + _rendered_sources(folder, n_scores)
+
+
+def people_sources(folder: Path, audio: Path | None) -> list[Source]:
+    """Return the recordings that stand for people: all recorded, some rendered."""
+    every = sources(folder, audio)
+    recorded = [s for s in every if s.group != "rendered scores"]
+    rendered = [s for s in every if s.group == "rendered scores"]
+    return recorded + rendered[: N_PEOPLE_RENDERED if recorded else None]
 
 
 def chosen_sources(folder: Path, audio: Path | None) -> list[Source]:
@@ -174,6 +187,24 @@ def _excerpt(path: Path, duration_s: float) -> Samples:
     length = min(LENGTH_S, duration_s - start)
     read = read_audio(path, sample_rate=RATE, start_s=start, duration_s=length)
     return read.samples[0]
+
+
+def excerpts(audio: Path | None, source: Source) -> list[Samples]:
+    """Return the excerpt of a source, and up to two others of the same recording."""
+    found = [source.samples]
+    if audio is None or source.group == "rendered scores":
+        return found
+    path = audio / source.name
+    duration_s = read_info(path).duration_s
+    middle = max(0.0, (duration_s - LENGTH_S) / 2)
+    starts = [middle / 2 - LENGTH_S / 2, middle * 1.5 + LENGTH_S / 2]
+    if duration_s >= N_EXCERPTS * LENGTH_S:
+        for start in starts:
+            read = read_audio(
+                path, sample_rate=RATE, start_s=start, duration_s=LENGTH_S
+            )
+            found.append(read.samples[0])
+    return found
 
 
 def clips(audio: Path) -> list[Item]:
@@ -242,16 +273,20 @@ def heard(samples: Samples) -> Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Features:
-    """What was heard of many sounds, one row each."""
+    """What was heard of many sounds, one row each: `(n, 2, n_places)`."""
 
     values: NDArray[np.float32]
     comb_scores: NDArray[np.float64]
     comb_spacings: NDArray[np.float64]
 
 
+HEARING = 2
+"""To be raised when what is heard changes, so that nothing older is read."""
+
+
 def features(kept: Path, name: str, made: Callable[[], Iterable[Samples]]) -> Features:
     """Return what is heard of sounds at `RATE`; from disk if it was heard before."""
-    path = kept / f"{name.replace(' ', '_')}.npz"
+    path = kept / f"{name.replace(' ', '_')}-{HEARING}.npz"
     if not path.exists():
         rows = [heard(samples).rows[0] for samples in made()]
         kept.mkdir(parents=True, exist_ok=True)

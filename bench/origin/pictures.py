@@ -41,19 +41,18 @@ def draw(document: dict[str, Any], setting: Setting, folder: Path) -> None:
     )
     calibration = calibrated(setting.classes, setting.people)
     values = setting.classes[SHOWN][0].values[0].astype(float)
-    template = calibration.templates[SHOWN].values
+    template = calibration.templates[SHOWN].values[0]
     part = (AXIS > 2_000) & (AXIS < 3_000)
     (folder / "origin-residual.svg").write_text(
-        residual_svg(AXIS[part], values[part], template[part],
+        residual_svg(AXIS[part], values[0, part], template[part],
                      title=f"A recording from {SHOWN}: its residual, and the class's")
     )  # fmt: skip
     scores = calibration.scores(values)
     rows = [
-        (name, calibration.nulls[name].best.p_value(s.fit.best), s.fit.best,
-         calibration.nulls[name].best.location)
+        (name, s.both.fit.best, calibration.nulls[name].both.best.location)
         for name, s in scores.items()
-    ]  # fmt: skip
+    ]
     (folder / "origin-evidence.svg").write_text(
-        evidence_svg([(n, f, m) for n, _, f, m in rows],
+        evidence_svg(rows,
                      title=f"A recording from {SHOWN} against every class")
     )  # fmt: skip

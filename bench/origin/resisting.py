@@ -199,7 +199,7 @@ def measure_attacks(setting: Setting) -> dict[str, Any]:
 
 
 def _mark(calibration: Calibration, name: str) -> NDArray[np.float64]:
-    return calibration.templates[name].values
+    return calibration.templates[name].values[0]
 
 
 def _attacked(

@@ -17,8 +17,10 @@ from material import (
     Source,
     decoded,
     delivered,
+    excerpts,
     features,
     kept_sounds,
+    people_sources,
     sources,
     training_music,
 )
@@ -39,7 +41,6 @@ DECODERS = (
     "istft-24k-300",
     "istft-16k-256",
 )
-N_PEOPLE_RENDERED = 24
 N_CHANGED, N_TESTED = 5, 4
 
 
@@ -51,7 +52,7 @@ class Setting:
         classes: Clean features of each generator, with the number of each source.
         people: The same of recordings by people; all sources of classes are in it
             under the same numbers, or in none.
-        groups: Collection of each recording by people.
+        groups: Collection of each row of `people`.
         is_dev: Whether settings may have been chosen on a source, by number.
     """
 
@@ -69,17 +70,18 @@ class Setting:
         every = sources(folder, audio)
         recorded = [s for s in every if s.group != "rendered scores"]
         rendered = [s for s in every if s.group == "rendered scores"]
-        n_people = N_PEOPLE_RENDERED if recorded else len(rendered)
-        people = recorded + rendered[:n_people]
+        people = people_sources(folder, audio)
         chosen = recorded[::6][:N_RECORDED] + rendered[::6][:N_RENDERED]
         numbers = {s.name: i for i, s in enumerate(people)}
         places = np.array([numbers.setdefault(s.name, len(numbers)) for s in chosen])
         _train(folder)
+        parts = [(i, p) for i, s in enumerate(people) for p in excerpts(audio, s)]
         heard = features(
             folder / "features" / "people",
             "all",
-            lambda: (delivered(s.samples) for s in people),
+            lambda: (delivered(samples) for _, samples in parts),
         )
+        places_of_people = np.array([i for i, _ in parts])
         return cls(
             folder=folder,
             audio=audio,
@@ -87,8 +89,8 @@ class Setting:
             classes={
                 n: (_clean(n, folder, chosen), places) for n in (*DECODERS, STUDIO)
             },
-            people=(heard, np.arange(len(people))),
-            groups=[s.group for s in people],
+            people=(heard, places_of_people),
+            groups=[people[i].group for i in places_of_people],
             is_dev={numbers[s.name]: s.is_dev for s in [*people, *chosen]},
         )
 
@@ -129,7 +131,8 @@ class Setting:
             },
             "n_sources": len(self.chosen),
             "n_sources_test": sum(not s.is_dev for s in self.chosen),
-            "n_people": len(self.groups),
+            "n_people": len(np.unique(self.people[1])),
+            "n_excerpts_of_people": len(self.groups),
             "seconds_each": 20,
         }  # fmt: skip
 

@@ -29,7 +29,8 @@ __all__ = [
     "write_class",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""2: with pulses. Classes of 1 are enrolled again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Enrolled:
         source: Where its recordings are from, in words.
         model: Digest of the model that made them, if it is held.
         date: Of the first enrolment, RFC 3339.
-        values: Residuals, `(n_rows, len(AXIS))`, dB.
+        values: Residuals and pulses, `(n_rows, 2, len(AXIS))`.
         groups: Which source each row is of.
         comb_scores: Of each row, with `comb_spacings` in Hz.
     """
@@ -82,7 +83,7 @@ class Enrolled:
         """Return a class without recordings."""
         return cls(
             name=name, is_human=is_human, source=source, model=model, date=date,
-            sources=(), values=np.zeros((0, len(AXIS)), np.float32),
+            sources=(), values=np.zeros((0, 2, len(AXIS)), np.float32),
             groups=np.zeros(0, np.int64), comb_scores=(), comb_spacings=(),
         )  # fmt: skip
 
@@ -217,7 +218,7 @@ def _read(path: Path) -> Enrolled:
 def _enrolled(about: dict[str, Any], rows: bytes) -> Enrolled:
     with np.load(io.BytesIO(rows), allow_pickle=False) as arrays:
         values = arrays["values"].astype(np.float32)
-        if values.ndim != 2 or values.shape[1] != len(AXIS):
+        if values.shape[1:] != (2, len(AXIS)):
             raise ValueError(f"its residuals have shape {values.shape}")
         return Enrolled(
             name=about["name"],

@@ -14,20 +14,24 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from contrafact.catalog.atomic import storage_errors, write_bytes
 from contrafact.core.errors import StorageError
 from contrafact.matching.origin._files import Enrolled
-from contrafact.matching.origin.calibration import Calibration, ClassNulls, Usual
+from contrafact.matching.origin.calibration import Calibration
 from contrafact.matching.origin.nulls import Null
 from contrafact.matching.origin.scaling import Template
+from contrafact.matching.origin.scores import ClassNulls, Usual, ViewNulls
 
 __all__ = ["forget_calibration", "keep_calibration", "kept_calibration", "key_of"]
 
-_FORMAT = 1
+_FORMAT = 2
 """To be raised whenever the same rows would give another calibration."""
+_NULLS = ("top", "top_residual", "top_pulse", "comb")
+_VIEWS = ("residual", "pulse", "both")
 _TUPLES = ("unseen_still", "unseen_moved", "human_tops", "known_tops", "unseen_tops")
 
 
@@ -57,27 +61,35 @@ def kept_calibration(directory: Path, key: str) -> Calibration | None:
             values, variance = arrays["values"], arrays["variance"]
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
+    kept: dict[str, Any] = {name: Null(**about[name]) for name in _NULLS}
+    kept |= {name: tuple(about[name]) for name in _TUPLES}
     return Calibration(
         templates={
             name: Template(values=row, variance=variance)
             for name, row in zip(about["names"], values, strict=True)
         },
         nulls={name: _nulls(about["nulls"][name]) for name in about["names"]},
-        top=Null(**about["top"]),
         alike=frozenset(frozenset(pair) for pair in about["alike"]),
-        comb=Null(**about["comb"]),
         n_humans=about["n_humans"],
-        **{name: tuple(about[name]) for name in _TUPLES},
+        **kept,
     )
 
 
-def _nulls(about: dict[str, dict[str, float]]) -> ClassNulls:
-    return ClassNulls(
+def _nulls(about: dict[str, dict[str, dict[str, float]]]) -> ClassNulls:
+    return ClassNulls(**{view: _view(about[view]) for view in _VIEWS})
+
+
+def _view(about: dict[str, dict[str, float]]) -> ViewNulls:
+    return ViewNulls(
         still=Null(**about["still"]),  # type: ignore[arg-type]
         best=Null(**about["best"]),  # type: ignore[arg-type]
         soft=Null(**about["soft"]),  # type: ignore[arg-type]
         usual=Usual(**about["usual"]),
     )
+
+
+def _told(nulls: ViewNulls) -> dict[str, dict[str, float]]:
+    return {**asdict(nulls), "usual": nulls.usual._asdict()}
 
 
 def keep_calibration(directory: Path, key: str, calibration: Calibration) -> None:
@@ -90,12 +102,11 @@ def keep_calibration(directory: Path, key: str, calibration: Calibration) -> Non
         "key": key,
         "names": list(templates),
         "nulls": {
-            name: {**asdict(nulls), "usual": nulls.usual._asdict()}
+            name: {view: _told(getattr(nulls, view)) for view in _VIEWS}
             for name, nulls in calibration.nulls.items()
         },
-        "top": asdict(calibration.top),
+        **{name: asdict(getattr(calibration, name)) for name in _NULLS},
         "alike": [sorted(pair) for pair in sorted(calibration.alike, key=sorted)],
-        "comb": asdict(calibration.comb),
         "n_humans": calibration.n_humans,
         **{name: getattr(calibration, name) for name in _TUPLES},
     }

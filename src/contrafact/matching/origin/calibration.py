@@ -7,11 +7,9 @@ source recording out of their class, or their whole class out of the registry.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +17,13 @@ from scipy.ndimage import gaussian_filter1d
 
 from contrafact.matching.origin.nulls import Null
 from contrafact.matching.origin.residual import Values
-from contrafact.matching.origin.scaling import Fit, Template, transformed
+from contrafact.matching.origin.scaling import Fits, Template, transformed
+from contrafact.matching.origin.scores import ClassNulls, ClassScore
 
 __all__ = [
     "MIN_HUMANS",
     "Calibration",
-    "ClassNulls",
-    "ClassScore",
     "Rows",
-    "Usual",
     "calibrate",
 ]
 
@@ -38,18 +34,15 @@ _SMOOTH = 100
 _SHRINK = 4.0
 """Differences below two standard errors are the music that is left in a mean."""
 _ALIKE = 0.35
-_MOVED_COUNTS = 0.9
-_LEAST_USUAL = 0.02
-_SURE = 6.0
 _LEAST_SURE = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
-    """The residuals that a class was enrolled with.
+    """What was heard of the recordings that a class was enrolled with.
 
     Attributes:
-        values: `(n_rows, len(AXIS))`, dB.
+        values: Residuals and pulses, `(n_rows, 2, len(AXIS))`.
         sources: Which recording each row is of, `(n_rows,)`.
     """
 
@@ -92,118 +85,6 @@ class _Background:
         return Template(values=values * np.maximum(kept, 0), variance=self.variance)
 
 
-class Usual(NamedTuple):
-    """How well a class's own recordings fit it, when it is made of the others."""
-
-    still: float
-    best: float
-    soft: float
-
-
-class ClassScore(NamedTuple):
-    """How well a residual fits a class, against what human recordings reach.
-
-    Both numbers are minus the natural logarithm of a p-value: at the scale that
-    the class has, and at the best one.
-    """
-
-    still: float
-    moved: float
-    fit: Fit
-    usual: Usual
-    is_soft: bool
-
-    @property
-    def scale(self) -> float:
-        """The scale at which it fits best."""
-        return self.fit.soft_scale if self.is_soft else self.fit.scale
-
-    @property
-    def sure_still(self) -> float:
-        """How much of what its own recordings reach as they are is reached.
-
-        In [0, 1]; less if people's recordings reach it, too.
-        """
-        return self._typical_still * min(1.0, self.still / _SURE)
-
-    @property
-    def sure_moved(self) -> float:
-        """The same at the best scale."""
-        return self._typical_moved * min(1.0, self.moved / _SURE)
-
-    @property
-    def sure(self) -> float:
-        """The higher of both."""
-        return max(self.sure_still, self.sure_moved)
-
-    @property
-    def _typical_still(self) -> float:
-        return _part(self.fit.still, self.usual.still)
-
-    @property
-    def _typical_moved(self) -> float:
-        best = _part(self.fit.best, self.usual.best)
-        return _MOVED_COUNTS * max(best, _part(self.fit.soft, self.usual.soft))
-
-    @property
-    def rank_still(self) -> float:
-        """Surprise as it is, as far as it is typical of the class."""
-        return self.still * self._typical_still
-
-    @property
-    def rank(self) -> float:
-        """What classes are put in order by: surprise, as far as it is typical.
-
-        A fit at another scale has to earn its keep: at some scale, an even comb
-        is any other even comb.
-        """
-        return max(self.rank_still, self.moved * self._typical_moved)
-
-    @property
-    def surprise(self) -> float:
-        """The better of both, paid for having looked twice."""
-        return max(0.0, max(self.still, self.moved) - math.log(2))
-
-
-def _part(reached: float, usual: float) -> float:
-    return min(1.0, max(0.0, reached / max(usual, _LEAST_USUAL)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassNulls:
-    """What human recordings reach against one class, and what its own do."""
-
-    still: Null
-    best: Null
-    soft: Null
-    usual: Usual
-
-    @classmethod
-    def of(cls, fits: Sequence[Fit], own: Sequence[Fit]) -> ClassNulls:
-        """Fit to the fits of human recordings, and of the class's own."""
-        return cls(
-            still=Null.of([v for f in fits for v in (f.still, *f.aside)]),
-            best=Null.of([f.best for f in fits]),
-            soft=Null.of([f.soft for f in fits]),
-            usual=Usual(
-                still=float(np.median([f.still for f in own])),
-                best=float(np.median([f.best for f in own])),
-                soft=float(np.median([f.soft for f in own])),
-            ),
-        )
-
-    def score(self, fit: Fit) -> ClassScore:
-        """Return what a fit is worth."""
-        best, soft = self.best.surprise(fit.best), self.soft.surprise(fit.soft)
-        return ClassScore(
-            still=self.still.surprise(fit.still),
-            moved=max(0.0, max(best, soft) - math.log(2)),
-            fit=fit,
-            usual=self.usual,
-            is_soft=soft > best,
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
     """All that is needed to judge a residual.
@@ -211,7 +92,8 @@ class Calibration:
     Attributes:
         templates: By class, generators alone.
         nulls: Of each class.
-        top: Null of the best class's surprise, over human recordings.
+        top: Null of the best class's surprise, over human recordings; `top_residual`
+            and `top_pulse` of what one view alone shows.
         unseen_still: How sure any class is, of recordings whose own generator is
             left out, as they are; `unseen_moved` at the best scale.
         alike: Pairs of classes that cannot be told apart.
@@ -225,6 +107,8 @@ class Calibration:
     templates: Mapping[str, Template]
     nulls: Mapping[str, ClassNulls]
     top: Null
+    top_residual: Null
+    top_pulse: Null
     unseen_still: tuple[float, ...]
     unseen_moved: tuple[float, ...]
     alike: frozenset[frozenset[str]]
@@ -235,7 +119,7 @@ class Calibration:
     n_humans: int
 
     def scores(self, values: Values) -> dict[str, ClassScore]:
-        """Return how well one residual fits each class."""
+        """Return how well one recording, `(2, len(AXIS))`, fits each class."""
         ready = transformed(values)
         return {
             name: self.nulls[name].score(template.fit(ready))
@@ -285,10 +169,11 @@ def calibrate(
     own = {name: _own(rows, background) for name, rows in generators.items()}
     nulls = {name: ClassNulls.of(row, own[name]) for name, row in fits.items()}
     templates = {n: background.template(*rows.mean()) for n, rows in generators.items()}
-    tops = [
-        max(nulls[n].score(fits[n][i]).surprise for n in generators)
+    scored = [
+        [nulls[n].score(fits[n][i]) for n in generators]
         for i in range(len(humans.values))
     ]
+    tops = [max(s.surprise for s in row) for row in scored]
     known = {n: [nulls[n].score(fit) for fit in row] for n, row in own.items()}
     rivals = {n: _rivals(n, rows, templates, nulls) for n, rows in generators.items()}
     unseen = [scores for row in rivals.values() for scores in row if scores]
@@ -296,6 +181,8 @@ def calibrate(
         templates=templates,
         nulls=nulls,
         top=Null.of(tops),
+        top_residual=Null.of([max(s.residual.surprise for s in r) for r in scored]),
+        top_pulse=Null.of([max(s.pulse.surprise for s in r) for r in scored]),
         unseen_still=tuple(max(s.sure_still for s in r.values()) for r in unseen),
         unseen_moved=tuple(max(s.sure_moved for s in r.values()) for r in unseen),
         alike=_alike(known, rivals),
@@ -309,14 +196,13 @@ def calibrate(
 
 def _background(humans: Rows) -> _Background:
     mean, n = humans.mean()
-    variance = gaussian_filter1d(humans.values.var(axis=0), _SMOOTH)
+    variance = gaussian_filter1d(humans.values.var(axis=0), _SMOOTH, axis=-1)
     return _Background(mean=mean, n=n, variance=np.maximum(variance, 1e-4))
 
 
-def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[Fit]]:
+def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[Fits]]:
     """Return the fits of human rows to classes, each left out of the background."""
-    nothing = Fit(still=0.0, best=0.0, scale=1.0, soft=0.0, soft_scale=1.0)
-    fits = {name: [nothing] * len(humans.values) for name in generators}
+    fits: dict[str, dict[int, Fits]] = {name: {} for name in generators}
     means = {name: rows.mean() for name, rows in generators.items()}
     folds = humans.sources % _FOLDS
     for fold in np.unique(folds):
@@ -325,14 +211,13 @@ def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[
         ready = transformed(humans.values[out])
         for name, mean in means.items():
             found = background.template(*mean).fits(ready)
-            for i, fit in zip(out, found, strict=True):
-                fits[name][i] = fit
-    return fits
+            fits[name] |= {int(i): fit for i, fit in zip(out, found, strict=True)}
+    return {name: [row[i] for i in sorted(row)] for name, row in fits.items()}
 
 
-def _own(rows: Rows, background: _Background) -> list[Fit]:
+def _own(rows: Rows, background: _Background) -> list[Fits]:
     """Return how well rows fit their class made of the other sources."""
-    found: dict[int, Fit] = {}
+    found: dict[int, Fits] = {}
     for source in np.unique(rows.sources):
         mine = np.flatnonzero(rows.sources == source)
         template = background.template(*rows.mean(but=source))
@@ -370,7 +255,7 @@ def _alike(
     for name, own in known.items():
         for other in known:
             lost = [
-                row[other].still >= score.still
+                row[other].rank_still >= score.rank_still
                 for score, row in zip(own, rivals[name], strict=True)
                 if other != name and score.surprise > 0
             ]

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contrafact.core.matches import Verdict
-from contrafact.matching.origin.calibration import (
-    MIN_HUMANS,
-    Calibration,
-    ClassScore,
-)
+from contrafact.matching.origin.calibration import MIN_HUMANS, Calibration
 from contrafact.matching.origin.chain import RATE
 from contrafact.matching.origin.comb import implied_strides
 from contrafact.matching.origin.hearing import Heard, Row
+from contrafact.matching.origin.scores import ClassScore
 
 __all__ = ["describe"]
 

@@ -17,6 +17,7 @@ from contrafact.matching.origin.chain import (
     prepare_samples,
 )
 from contrafact.matching.origin.comb import Comb, find_comb
+from contrafact.matching.origin.pulse import pulse
 from contrafact.matching.origin.residual import (
     BIN_HZ,
     Values,
@@ -37,7 +38,8 @@ class Row:
 
     Attributes:
         channel: `mix`, `left` or `right`.
-        values: The residual at the frequencies of `AXIS`, dB.
+        values: The residual at the frequencies of `AXIS`, and the pulse at the
+            rates of `PULSE_AXIS`, `(2, len(AXIS))`.
         comb: The even comb in it.
     """
 
@@ -99,11 +101,8 @@ def _heard(prepared: Prepared, path: Path | None, in_pieces: bool) -> Heard:
         for piece in _pieces(channel.samples) if in_pieces else [channel.samples]:
             spectrum = mean_spectrum(piece)
             left = residual(spectrum)
-            rows.append(
-                Row(
-                    channel=channel.name, values=on_log_axis(left), comb=find_comb(left)
-                )
-            )
+            both = np.stack([on_log_axis(left), pulse(piece)])
+            rows.append(Row(channel=channel.name, values=both, comb=find_comb(left)))
     return Heard(
         digest=digest_of(path.read_bytes()) if path else "",
         name=path.name if path else "",

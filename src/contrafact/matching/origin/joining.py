@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from contrafact.core.matches import OriginEvidence, OriginFinding, Verdict
-from contrafact.matching.origin.calibration import Calibration, ClassScore
+from contrafact.matching.origin.calibration import Calibration
 from contrafact.matching.origin.describing import describe
 from contrafact.matching.origin.hearing import Heard, Row
+from contrafact.matching.origin.scores import ClassScore
 
 __all__ = ["Ranking", "Rules", "decide", "rank"]
 
@@ -192,14 +193,30 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
     ranking = rank(scores, calibration, rules)
     name, top = ranking.scores[0]
     surprise = max(score.surprise for score in scores.values())
-    p_residual = calibration.top.p_value(surprise)
+    p_traces = calibration.top.p_value(surprise)
     p_comb = calibration.comb.p_value(row.comb.score)
     evidence = (
         OriginEvidence(
-            kind="residual",
-            score=round(top.fit.best, 4),
-            p_value=p_residual,
+            kind="traces",
+            score=round(surprise, 4),
+            p_value=p_traces,
             detail=f"nearest {name}, its frequencies times {top.scale:.4f}",
+        ),
+        OriginEvidence(
+            kind="residual",
+            score=round(top.residual.fit.best, 4),
+            p_value=calibration.top_residual.p_value(
+                max(s.residual.surprise for s in scores.values())
+            ),
+            detail="the mean spectrum alone",
+        ),
+        OriginEvidence(
+            kind="pulse",
+            score=round(top.pulse.fit.best, 4),
+            p_value=calibration.top_pulse.p_value(
+                max(s.pulse.surprise for s in scores.values())
+            ),
+            detail="the beating of the power alone",
         ),
         OriginEvidence(
             kind="comb",
@@ -212,7 +229,7 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
         row=row,
         ranked=ranking.scores,
         evidence=evidence,
-        p_value=min(1.0, 2 * min(p_residual, p_comb)),
+        p_value=min(1.0, 2 * min(p_traces, p_comb)),
         surprise=surprise,
         named=name if ranking.is_named else None,
         measurements={

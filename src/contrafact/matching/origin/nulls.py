@@ -2,10 +2,13 @@
 
 A null is fitted to scores of recordings that are not what is looked for. Maxima
 over many scales or templates have a Gumbel tail, which is heavier than a normal
-one, so that extrapolating beyond the scores seen stays on the safe side.
+one; where enough scores are there, their own tail is held against it, and the
+heavier of the two is believed.
 
 References:
-    Gumbel, "Statistics of Extremes", 1958.
+    Gumbel, "Statistics of Extremes", 1958; Pickands, "Statistical inference using
+    extreme order statistics", Annals of Statistics 1975 (excesses over a high
+    level; here exponential ones).
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ __all__ = ["Null"]
 
 _EULER = 0.5772156649
 _LEAST_SCALE = 1e-3
+_TAIL = 0.1
+"""Upper part of the scores that a tail is fitted to,"""
+_LEAST_TAIL = 20
+"""if it has so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +37,30 @@ class Null:
         location: Its mode.
         scale: Above 0.
         n: Scores that it was fitted to.
+        tail_from: Above it, the p-value is at least that of an exponential tail,
+        tail_scale: which falls by e over so much; 0 if too few scores were there.
     """
 
     location: float
     scale: float
     n: int
+    tail_from: float = 0.0
+    tail_scale: float = 0.0
 
     @classmethod
     def of(cls, scores: Sequence[float]) -> Null:
         """Fit by the mean and the spread of scores, at least two."""
         values = np.asarray(scores, np.float64)
         scale = max(_LEAST_SCALE, float(values.std(ddof=1)) * math.sqrt(6) / math.pi)
+        start = float(np.quantile(values, 1 - _TAIL))
+        above = values[values > start] - start
+        is_enough = len(above) >= _LEAST_TAIL
         return cls(
-            location=float(values.mean()) - _EULER * scale, scale=scale, n=len(values)
+            location=float(values.mean()) - _EULER * scale,
+            scale=scale,
+            n=len(values),
+            tail_from=start if is_enough else 0.0,
+            tail_scale=float(above.mean()) if is_enough else 0.0,
         )
 
     def surprise(self, score: float) -> float:
@@ -55,8 +73,13 @@ class Null:
         """
         above = (score - self.location) / self.scale
         if above > 30:
-            return above
-        return -math.log(-math.expm1(-math.exp(-max(above, -30.0))) or 1e-300)
+            surprise = above
+        else:
+            surprise = -math.log(-math.expm1(-math.exp(-max(above, -30.0))) or 1e-300)
+        if self.tail_scale and score > self.tail_from:
+            tail = (score - self.tail_from) / self.tail_scale - math.log(_TAIL)
+            surprise = min(surprise, tail)
+        return surprise
 
     def p_value(self, score: float) -> float:
         """Return how often the null scores as high, in (0, 1]."""

@@ -1,8 +1,10 @@
-"""A template found in a residual at any frequency scale: one correlation.
+"""A template found in what was heard at any scale: one correlation.
 
 On the logarithmic axis a change of pitch or speed is a shift, so every scale is
 tried at once by a Fourier transform. The correlation is weighed by how little
-music varies at each frequency, and normalised over what overlaps.
+music varies at each frequency, and normalised over what overlaps. A change of
+speed moves residual and pulse alike, one of pitch the residual alone: they are
+looked for each by itself and both at one scale.
 
 References:
     Lewis, "Fast normalized cross-correlation", 1995; a whitened matched filter
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +24,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from contrafact.matching.origin.residual import AXIS, STEP, Values
 
-__all__ = ["MAX_SCALE", "Fit", "Ready", "Template", "transformed"]
+__all__ = ["MAX_SCALE", "Fit", "Fits", "Ready", "Template", "transformed"]
 
 MAX_SCALE = 4 / 3
 """Five semitones; three quarters is the least."""
@@ -60,23 +63,35 @@ class Fit:
     aside: tuple[float, ...] = ()
 
 
+class Fits(NamedTuple):
+    """How well a template is found in a residual, in a pulse, and in both at once."""
+
+    residual: Fit
+    pulse: Fit
+    both: Fit
+
+
+_VIEWS = (slice(0, 1), slice(1, 2), slice(0, 2))
+"""The layers that `Fits` are of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ready:
-    """Transforms of residuals, to be compared with many templates.
+    """Transforms of what was heard, to be compared with many templates.
 
     Attributes:
-        sharp: Of the residuals, `(..., n)`, and of their squares.
-        soft: The same of the residuals softened.
+        sharp: Of residual and pulse, `(..., 2, n)`, and of their squares.
+        soft: The same of both softened.
     """
 
     sharp: tuple[Transform, Transform]
     soft: tuple[Transform, Transform]
 
 
-def transformed(residuals: Values) -> Ready:
-    """Return residuals, `(..., len(AXIS))`, ready for `Template`."""
-    soft = gaussian_filter1d(residuals, _BLUR, axis=-1)
-    return Ready(sharp=_both(residuals), soft=_both(soft))
+def transformed(values: Values) -> Ready:
+    """Return residuals and pulses, `(..., 2, len(AXIS))`, ready for `Template`."""
+    soft = gaussian_filter1d(values, _BLUR, axis=-1)
+    return Ready(sharp=_both(values), soft=_both(soft))
 
 
 def _both(values: Values) -> tuple[Transform, Transform]:
@@ -89,32 +104,46 @@ def _forward(values: Values) -> Transform:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Template:
-    """What a generator's residuals have and others have not.
+    """What a generator's recordings show and others do not.
 
     Attributes:
-        values: Mean residual less that of other recordings, `(len(AXIS),)`, dB.
-        variance: Of residuals of recordings at each frequency, above 0.
+        values: Mean residual and mean pulse less those of other recordings,
+            `(2, len(AXIS))`.
+        variance: Of recordings at each place, above 0, as `values`.
     """
 
     values: Values
     variance: Values
 
     @cached_property
-    def _sharp(self) -> _Filter:
-        return _Filter.of(self.values, self.variance)
+    def _sharp(self) -> tuple[_Filter, ...]:
+        return tuple(_Filter.of(self.values[v], self.variance[v]) for v in _VIEWS)
 
     @cached_property
-    def _soft(self) -> _Filter:
-        return _Filter.of(gaussian_filter1d(self.values, _BLUR), self.variance)
+    def _soft(self) -> tuple[_Filter, ...]:
+        soft = gaussian_filter1d(self.values, _BLUR, axis=-1)
+        return tuple(_Filter.of(soft[v], self.variance[v]) for v in _VIEWS)
 
-    def fit(self, ready: Ready) -> Fit:
-        """Return how well one residual fits."""
-        return _fit(self._sharp.run(ready.sharp), self._soft.run(ready.soft))
+    def fit(self, ready: Ready) -> Fits:
+        """Return how well one recording fits."""
+        return Fits(
+            *(
+                _fit(sharp.run(ready.sharp, view), soft.run(ready.soft, view))
+                for view, sharp, soft in zip(
+                    _VIEWS, self._sharp, self._soft, strict=True
+                )
+            )
+        )
 
-    def fits(self, ready: Ready) -> list[Fit]:
-        """Return how well each of many residuals fits."""
-        sharp, soft = self._sharp.run(ready.sharp), self._soft.run(ready.soft)
-        return [_fit(a, b) for a, b in zip(sharp, soft, strict=True)]
+    def fits(self, ready: Ready) -> list[Fits]:
+        """Return how well each of many recordings fits."""
+        columns = []
+        for view, sharp, soft in zip(_VIEWS, self._sharp, self._soft, strict=True):
+            pairs = zip(
+                sharp.run(ready.sharp, view), soft.run(ready.soft, view), strict=True
+            )
+            columns.append([_fit(a, b) for a, b in pairs])
+        return [Fits(*row) for row in zip(*columns, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,7 +156,7 @@ class _Filter:
 
     @classmethod
     def of(cls, values: Values, variance: Values) -> _Filter:
-        energy = np.conj(_forward(np.square(values) / variance))
+        energy = np.conj(_forward(np.square(values) / variance)).sum(axis=0)
         overlap = irfft(_forward(np.ones(_N)) * energy, _SIZE)[_LAGS]
         return cls(
             weighed=np.conj(_forward(values / variance)),
@@ -135,10 +164,11 @@ class _Filter:
             overlap=np.asarray(np.maximum(overlap, 1e-9)),
         )
 
-    def run(self, transforms: tuple[Transform, Transform]) -> Values:
+    def run(self, transforms: tuple[Transform, Transform], view: slice) -> Values:
         """Return the normalised correlation at every scale, `(..., n_scales)`."""
-        product = irfft(transforms[0] * self.weighed, _SIZE)[..., _LAGS]
-        energy = irfft(transforms[1] * self.precision, _SIZE)[..., _LAGS]
+        heard, squared = (t[..., view, :] for t in transforms)
+        product = irfft((heard * self.weighed).sum(axis=-2), _SIZE)[..., _LAGS]
+        energy = irfft((squared * self.precision).sum(axis=-2), _SIZE)[..., _LAGS]
         return np.asarray(product / np.sqrt(np.maximum(energy, 1e-9) * self.overlap))
 
 

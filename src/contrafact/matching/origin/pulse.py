@@ -1,0 +1,104 @@
+"""How regularly the power of a sound beats: the step of a decoder, not its lines.
+
+A decoder makes so many samples from each latent, and does not make all of them
+equally well: what it makes is louder or softer, by a per cent or so, with the
+period of its step. Music beats, too, but no music keeps one rate to a twentieth
+of a hertz from beginning to end, so that a line in the spectrum of the power over
+the whole recording stands out however faint it is. It needs no line in the mean
+spectrum, and outlives encoders that remove those.
+
+References:
+    Gardner, "Exploitation of spectral redundancy in cyclostationary signals",
+    IEEE Signal Processing Magazine 1991: power that varies with a period, in
+    sound whose spectrum shows nothing of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.fft import ifft, next_fast_len, rfft
+from scipy.ndimage import median_filter, uniform_filter1d
+
+from contrafact.matching.origin.chain import RATE, Samples
+from contrafact.matching.origin.residual import AXIS, STEP, Values
+
+__all__ = ["PULSE_AXIS", "pulse"]
+
+LOWEST_HZ = 20.0
+PULSE_AXIS: Values = LOWEST_HZ * np.exp(STEP * np.arange(len(AXIS)))
+"""The rates of beating that are compared, Hz: as many as frequencies of `AXIS`."""
+
+_BANDS_HZ = (
+    (300.0, 2_000.0),
+    (2_000.0, 3_500.0),
+    (3_500.0, 5_200.0),
+    (5_200.0, 7_200.0),
+)
+_FLAT_HZ = 30.0
+"""The spectrum is made flat, band by band of this width."""
+_LOCAL_S = 0.05
+_HELD_BACK = 1.0
+"""Of the usual power: an attack shall not count for more than what lasts."""
+_AROUND_HZ = 10.0
+_ALONE = 6
+"""Power mean that a rate is held against: music that was played by a clock beats at
+many rates near each other, a decoder's step at one."""
+_SMOOTH = 301
+_CLIP = 3.0
+
+
+def pulse(samples: Samples) -> Values:
+    """Return how far each rate of beating stands out from those around it.
+
+    Args:
+        samples: `(time,)`, at `RATE`, at least some seconds.
+
+    Returns:
+        Natural logarithm of power, softly held within ±3, `(len(PULSE_AXIS),)`.
+    """
+    n = next_fast_len(len(samples), real=True)
+    flat = _flattened(rfft(samples, n), n)
+    width = 2 * round(_AROUND_HZ * n / RATE) + 1
+    n_rates = int(PULSE_AXIS[-1] * 1.01 * n / RATE) + 2
+    summed = np.zeros(n_rates)
+    for low, high in _BANDS_HZ:
+        band = flat[round(low * n / RATE) : round(high * n / RATE)]
+        lines = _beating(band, n)[: n_rates + width]
+        summed += (lines / (uniform_filter1d(lines, width) + 1e-30))[:n_rates]
+    summed /= len(_BANDS_HZ)
+    around = np.maximum(uniform_filter1d(summed**_ALONE, width), 1e-12)
+    alone = summed / around ** (1 / _ALONE)
+    return _on_axis(np.log(alone + 1e-3), RATE / n)
+
+
+def _flattened(spectrum: Values, n: int) -> Values:
+    power = np.square(np.abs(spectrum))
+    width = max(3, round(_FLAT_HZ * n / RATE))
+    around = uniform_filter1d(power, width) + 1e-9 * power.mean()
+    return np.asarray(spectrum / np.sqrt(around + 1e-30))
+
+
+def _beating(band: Values, n: int) -> Values:
+    """Return the power of each rate at which a band beats."""
+    size = next_fast_len(2 * len(band))
+    rate = size * RATE / n
+    power = np.square(np.abs(ifft(band, size)))
+    local = uniform_filter1d(power, max(1, round(_LOCAL_S * rate)))
+    level = power / (local + 1e-3 * power.mean() + 1e-30)
+    held = level / (1 + level / _HELD_BACK)
+    return np.asarray(np.square(np.abs(rfft(held - held.mean(), size))))
+
+
+def _on_axis(levels: Values, step_hz: float) -> Values:
+    """Return the highest level near each rate, less what is usual around it."""
+    edges = PULSE_AXIS * np.exp(-STEP / 2) / step_hz
+    first = np.floor(edges).astype(int)
+    count = np.maximum(1, np.ceil(edges * np.exp(STEP)).astype(int) - first)
+    at = np.interp(PULSE_AXIS / step_hz, np.arange(len(levels)), levels)
+    wide = count > 1
+    for k in range(int(count.max()) + 1):
+        inside = wide & (k <= count)
+        places = np.minimum(first + k, len(levels) - 1)
+        at = np.where(inside, np.maximum(at, levels[places]), at)
+    usual = median_filter(at, _SMOOTH)
+    return np.asarray(_CLIP * np.tanh((at - usual) / _CLIP))
