@@ -12,7 +12,10 @@ that takes long is kept in `--folder`, so a run that was stopped goes on. Writes
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,8 @@ from resisting import measure_attacks, measure_transformations  # noqa: E402
 from setting import Setting  # noqa: E402
 
 from common import say, write_result  # noqa: E402
+from contrafact.catalog.atomic import write_json  # noqa: E402
+from contrafact.matching import origin  # noqa: E402
 
 
 def main(audio: Path | None, out: str, *, folder: Path = Path("build/origin")) -> Any:
@@ -53,12 +58,31 @@ def main(audio: Path | None, out: str, *, folder: Path = Path("build/origin")) -
         "with_model": measure_with_model,
         **({"clips": measure_clips} if audio else {}),
     }
+    key = _key_of_code()
     for i, (name, measure) in enumerate(stages.items()):
-        document[name] = measure(setting)
+        document[name] = _kept(
+            folder / "stages" / f"{name}-{key}.json", setting, measure
+        )
         say(name, i + 1, len(stages))
     write_result(out, document)
     draw(document, setting, Path("docs/images"))
     return document
+
+
+def _key_of_code() -> str:
+    """Return a digest of what decides the results, so that none is of older code."""
+    state = hashlib.sha256()
+    for path in sorted([*HERE.glob("*.py"), *Path(origin.__path__[0]).glob("*.py")]):
+        state.update(path.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def _kept(path: Path, setting: Setting, measure: Callable[[Setting], Any]) -> Any:
+    """Return what a stage measured; from disk if it ran to its end before."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, measure(setting))
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def cleanly(setting: Setting) -> dict[str, list[Answer]]:
 def tested(setting: Setting, key: str, said: list[T]) -> list[T]:
     """Return the answers on sources that no setting was chosen on."""
     numbers = (setting.people if key == "people" else setting.classes[key])[1]
-    kept = setting.istested(numbers)
+    kept = setting.is_test(numbers)
     return [a for a, is_kept in zip(said, kept, strict=True) if is_kept]
 
 

@@ -17,7 +17,7 @@ from measuring import N_FOLDS, Answer
 from numpy.typing import NDArray
 from setting import Setting
 
-from common import rate, say
+from common import rate
 from contrafact.generators import load_generator
 from contrafact.matching.origin.chain import RATE as HEARD_RATE
 from contrafact.matching.origin.nulls import Null
@@ -86,7 +86,6 @@ def _scores(
         for samples in made():
             low = np.asarray(soxr.resample(samples, RATE, HEARD_RATE), np.float32)
             found.append(reconstruction_score(model, low))
-            say(f"codec on {name}", len(found), len(found))
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.array(found))
     kept: NDArray[np.float64] = np.load(path)

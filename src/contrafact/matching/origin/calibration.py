@@ -120,7 +120,8 @@ class Calibration:
 
     def scores(self, values: Values) -> dict[str, ClassScore]:
         """Return how well one recording, `(2, len(AXIS))`, fits each class."""
-        ready = transformed(values)
+        variance = next(iter(self.templates.values())).variance
+        ready = transformed(values, variance)
         return {
             name: self.nulls[name].score(template.fit(ready))
             for name, template in self.templates.items()
@@ -208,7 +209,7 @@ def _human_fits(generators: Mapping[str, Rows], humans: Rows) -> dict[str, list[
     for fold in np.unique(folds):
         out = np.flatnonzero(folds == fold)
         background = _background(humans.only(folds != fold))
-        ready = transformed(humans.values[out])
+        ready = transformed(humans.values[out], background.variance)
         for name, mean in means.items():
             found = background.template(*mean).fits(ready)
             fits[name] |= {int(i): fit for i, fit in zip(out, found, strict=True)}
@@ -221,7 +222,7 @@ def _own(rows: Rows, background: _Background) -> list[Fits]:
     for source in np.unique(rows.sources):
         mine = np.flatnonzero(rows.sources == source)
         template = background.template(*rows.mean(but=source))
-        fits = template.fits(transformed(rows.values[mine]))
+        fits = template.fits(transformed(rows.values[mine], background.variance))
         found |= {int(i): fit for i, fit in zip(mine, fits, strict=True)}
     return [found[i] for i in range(len(rows.values))]
 
@@ -233,7 +234,8 @@ def _rivals(
     nulls: Mapping[str, ClassNulls],
 ) -> list[dict[str, ClassScore]]:
     """Return how well each row of a class fits all others."""
-    ready = transformed(rows.values)
+    variance = next(iter(templates.values())).variance
+    ready = transformed(rows.values, variance)
     found: list[dict[str, ClassScore]] = [{} for _ in rows.values]
     for other, template in templates.items():
         if other != name:

@@ -77,25 +77,44 @@ _VIEWS = (slice(0, 1), slice(1, 2), slice(0, 2))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ready:
-    """Transforms of what was heard, to be compared with many templates.
+    """What was heard, made ready to be compared with many templates of one variance.
 
     Attributes:
-        sharp: Of residual and pulse, `(..., 2, n)`, and of their squares.
-        soft: The same of both softened.
+        sharp: Transforms of residual and pulse, `(..., 2, n)`; `soft` of both softened.
+        sharp_energy: Weighted energy under a template at every scale, in each view;
+            `soft_energy` of both softened.
     """
 
-    sharp: tuple[Transform, Transform]
-    soft: tuple[Transform, Transform]
+    sharp: Transform
+    soft: Transform
+    sharp_energy: tuple[Values, ...]
+    soft_energy: tuple[Values, ...]
 
 
-def transformed(values: Values) -> Ready:
-    """Return residuals and pulses, `(..., 2, len(AXIS))`, ready for `Template`."""
+def transformed(values: Values, variance: Values) -> Ready:
+    """Return residuals and pulses, `(..., 2, len(AXIS))`, ready for `Template`.
+
+    Args:
+        values: What was heard.
+        variance: Of the templates that they will be compared with.
+    """
     soft = gaussian_filter1d(values, _BLUR, axis=-1)
-    return Ready(sharp=_both(values), soft=_both(soft))
+    precision = np.conj(_forward(1 / variance))
+    return Ready(
+        sharp=_forward(values),
+        soft=_forward(soft),
+        sharp_energy=_energies(values, precision),
+        soft_energy=_energies(soft, precision),
+    )
 
 
-def _both(values: Values) -> tuple[Transform, Transform]:
-    return _forward(values), _forward(np.square(values))
+def _energies(values: Values, precision: Transform) -> tuple[Values, ...]:
+    spectra = _forward(np.square(values)) * precision
+    layers = irfft(spectra, _SIZE)[..., _LAGS]
+    return tuple(
+        np.asarray(np.maximum(layers[..., view, :].sum(axis=-2), 1e-9))
+        for view in _VIEWS
+    )
 
 
 def _forward(values: Values) -> Transform:
@@ -116,34 +135,31 @@ class Template:
     variance: Values
 
     @cached_property
-    def _sharp(self) -> tuple[_Filter, ...]:
-        return tuple(_Filter.of(self.values[v], self.variance[v]) for v in _VIEWS)
+    def _sharp(self) -> _Filter:
+        return _Filter.of(self.values, self.variance)
 
     @cached_property
-    def _soft(self) -> tuple[_Filter, ...]:
+    def _soft(self) -> _Filter:
         soft = gaussian_filter1d(self.values, _BLUR, axis=-1)
-        return tuple(_Filter.of(soft[v], self.variance[v]) for v in _VIEWS)
+        return _Filter.of(soft, self.variance)
 
     def fit(self, ready: Ready) -> Fits:
         """Return how well one recording fits."""
-        return Fits(
-            *(
-                _fit(sharp.run(ready.sharp, view), soft.run(ready.soft, view))
-                for view, sharp, soft in zip(
-                    _VIEWS, self._sharp, self._soft, strict=True
-                )
-            )
-        )
+        return Fits(*(_fit(*pair) for pair in self._correlations(ready)))
 
     def fits(self, ready: Ready) -> list[Fits]:
         """Return how well each of many recordings fits."""
-        columns = []
-        for view, sharp, soft in zip(_VIEWS, self._sharp, self._soft, strict=True):
-            pairs = zip(
-                sharp.run(ready.sharp, view), soft.run(ready.soft, view), strict=True
-            )
-            columns.append([_fit(a, b) for a, b in pairs])
+        columns = [
+            [_fit(a, b) for a, b in zip(*pair, strict=True)]
+            for pair in self._correlations(ready)
+        ]
         return [Fits(*row) for row in zip(*columns, strict=True)]
+
+    def _correlations(self, ready: Ready) -> list[tuple[Values, Values]]:
+        """Return normalised correlations at every scale, sharp and soft, by view."""
+        sharp = self._sharp.run(ready.sharp, ready.sharp_energy)
+        soft = self._soft.run(ready.soft, ready.soft_energy)
+        return list(zip(sharp, soft, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,25 +167,29 @@ class _Filter:
     """The transforms that correlate with one template at every scale."""
 
     weighed: Transform
-    precision: Transform
-    overlap: Values
+    overlaps: tuple[Values, ...]
 
     @classmethod
     def of(cls, values: Values, variance: Values) -> _Filter:
-        energy = np.conj(_forward(np.square(values) / variance)).sum(axis=0)
-        overlap = irfft(_forward(np.ones(_N)) * energy, _SIZE)[_LAGS]
+        energy = np.conj(_forward(np.square(values) / variance))
+        layers = irfft(_forward(np.ones(_N)) * energy, _SIZE)[..., _LAGS]
         return cls(
             weighed=np.conj(_forward(values / variance)),
-            precision=np.conj(_forward(1 / variance)),
-            overlap=np.asarray(np.maximum(overlap, 1e-9)),
+            overlaps=tuple(
+                np.asarray(np.maximum(layers[view].sum(axis=0), 1e-9))
+                for view in _VIEWS
+            ),
         )
 
-    def run(self, transforms: tuple[Transform, Transform], view: slice) -> Values:
-        """Return the normalised correlation at every scale, `(..., n_scales)`."""
-        heard, squared = (t[..., view, :] for t in transforms)
-        product = irfft((heard * self.weighed).sum(axis=-2), _SIZE)[..., _LAGS]
-        energy = irfft((squared * self.precision).sum(axis=-2), _SIZE)[..., _LAGS]
-        return np.asarray(product / np.sqrt(np.maximum(energy, 1e-9) * self.overlap))
+    def run(self, heard: Transform, energies: tuple[Values, ...]) -> list[Values]:
+        """Return the normalised correlation at every scale, for each view."""
+        layers = irfft(heard * self.weighed, _SIZE)[..., _LAGS]
+        return [
+            np.asarray(layers[..., view, :].sum(axis=-2) / np.sqrt(energy * overlap))
+            for view, energy, overlap in zip(
+                _VIEWS, energies, self.overlaps, strict=True
+            )
+        ]
 
 
 def _fit(sharp: Values, soft: Values) -> Fit:

@@ -17,7 +17,7 @@ from scipy.fft import irfft, rfft
 
 from contrafact.matching.watermarks import bits
 from contrafact.matching.watermarks.layout import Layout
-from contrafact.matching.watermarks.spectrum import Bands, Summed, differences
+from contrafact.matching.watermarks.spectrum import AROUND_S, Bands, Summed, differences
 
 __all__ = ["N_READINGS", "Reading", "readings"]
 
@@ -28,8 +28,8 @@ _COARSE_S, _FINE_S = 12.0, 30.0
 """No tempo on a grid is exact enough for all of a long sound."""
 _SEMITONE = 2 ** (1 / 12)
 _PITCHES = [_SEMITONE ** (i / 2) for i in range(-10, 11) if i]
-_TEMPI = [1 + i / 250 for i in range(-64, 91) if i]
-_NEAR = (0.998, 0.999, 1.0, 1.001, 1.002)
+_TEMPI = [1 + i / 125 for i in range(-32, 46) if i]
+_NEAR = (0.996, 0.998, 1.0, 1.002, 1.004)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +81,8 @@ class _Summed:
     def __init__(self, bands: Bands, layout: Layout) -> None:
         self._bands, self._layout = bands, layout
         self._patterns = {step: _pattern(layout, step) for step in (1, _COARSE)}
-        self._of_pitch: tuple[float, Summed] | None = None
+        self._parts: dict[float, Bands] = {}
+        self._of_pitch: tuple[tuple[float, float], Summed] | None = None
 
     def coarse(self, tempo: float, pitch: float) -> float:
         """Return how clearly the pattern is seen."""
@@ -115,17 +116,29 @@ class _Summed:
 
         return max((tempo * by for by in _NEAR), key=seen)
 
-    def _summed(self, pitch: float) -> Summed:
-        if self._of_pitch is None or self._of_pitch[0] != pitch:
-            levels = self._bands.levels(pitch)
-            self._of_pitch = (pitch, Summed.of(levels, self._layout.settings))
+    def _summed(self, pitch: float, longest_s: float) -> Summed:
+        """Return levels at a pitch; of the middle alone, with what is around it."""
+        key = pitch, longest_s
+        if self._of_pitch is None or self._of_pitch[0] != key:
+            levels = self._part(longest_s).levels(pitch)
+            self._of_pitch = (key, Summed.of(levels, self._layout.settings))
         return self._of_pitch[1]
+
+    def _part(self, longest_s: float) -> Bands:
+        if longest_s not in self._parts:
+            bands = self._bands
+            hops = (longest_s + 2 * AROUND_S) / self._layout.settings.hop_s
+            is_all = hops >= bands.summed.shape[1]
+            self._parts[longest_s] = bands if is_all else bands.middle(round(hops))
+        return self._parts[longest_s]
 
     def _folded(self, tempo: float, pitch: float, step: int, longest_s: float) -> Array:
         """Return the sum over all messages, `(period / step, n_bands)`."""
         settings = self._layout.settings
-        summed = self._summed(pitch)
-        if tempo != 1.0:
+        if tempo == 1.0:
+            summed = self._summed(pitch, np.inf)
+        else:
+            summed = self._summed(pitch, longest_s)
             summed = summed.middle(round(longest_s / settings.hop_s))
         found = differences(summed, settings, tempo=tempo, step=step)
         period = settings.period // step

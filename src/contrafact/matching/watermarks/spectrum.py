@@ -8,7 +8,7 @@ another speed, or in a sound that was stretched or transposed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from contrafact.matching.watermarks.base import Samples
 from contrafact.matching.watermarks.layout import Settings
 
 __all__ = [
+    "AROUND_S",
     "Bands",
     "Summed",
     "blocks_of",
@@ -30,7 +31,8 @@ __all__ = [
 Array = NDArray[np.float64]
 _FLOOR = 1e-7  # of the mean power of all bands: 70 dB below it nothing counts
 _LEAST_SPREAD_DB = 0.35
-_AROUND_S = 1.6
+AROUND_S = 1.6
+"""Over which it is measured how much a band usually changes."""
 _HELD_BACK = 1.5
 _N_FRAMES = 2000
 
@@ -62,7 +64,7 @@ class Bands:
     """Power over time and frequency, summed so that any band can be read.
 
     Attributes:
-        summed: Power of all channels, summed from 0 Hz up, `(n_frames, n_bins + 1)`.
+        summed: Power of all channels, summed from 0 Hz up, `(n_bins + 1, n_frames)`.
         hz_per_bin: Hz from one bin to the next.
     """
 
@@ -79,7 +81,14 @@ class Bands:
             for first, spectra in blocks_of(channel, 4 * hop, hop):
                 power = np.abs(spectra) ** 2
                 summed[first : first + len(power), 1:] += np.cumsum(power, axis=1)
-        return cls(summed, sample_rate / (4 * hop), settings)
+        by_bin = np.ascontiguousarray(summed.T)
+        return cls(by_bin, sample_rate / (4 * hop), settings)
+
+    def middle(self, n_frames: int) -> Bands:
+        """Return the middle of it, at most so many frames."""
+        start = max(0, (self.summed.shape[1] - n_frames) // 2)
+        part = np.ascontiguousarray(self.summed[:, start : start + n_frames])
+        return replace(self, summed=part)
 
     def levels(self, pitch: float = 1.0) -> Array:
         """Return the level of each band, dB, `(n_bands, n_frames)`.
@@ -88,11 +97,11 @@ class Bands:
             pitch: Read as if all frequencies were this much higher.
         """
         places = self.settings.edges_hz * pitch / self.hz_per_bin + 0.5
-        places = np.minimum(places, self.summed.shape[1] - 1.001)
+        places = np.minimum(places, self.summed.shape[0] - 1.001)
         whole = places.astype(int)
-        part = places - whole
-        at = self.summed[:, whole] * (1 - part) + self.summed[:, whole + 1] * part
-        power = np.diff(at, axis=1).T
+        part = (places - whole)[:, None]
+        at = self.summed[whole] * (1 - part) + self.summed[whole + 1] * part
+        power = np.diff(at, axis=0)
         floor = _FLOOR * float(power.mean()) + 1e-12
         levels: Array = 10.0 * np.log10(power + floor)
         return levels
@@ -103,21 +112,24 @@ class Summed:
     """Levels of bands, ready to be read at any tempo.
 
     Attributes:
-        levels: Summed over time, dB, `(n_frames + 1, n_bands)`.
+        levels: Summed over time, dB above the mean of the band,
+            `(n_frames + 1, n_bands)`.
         usual: How much they usually change around a frame, `(n_frames, n_bands)`.
     """
 
-    levels: Array
-    usual: Array
+    levels: NDArray[np.float32]
+    usual: NDArray[np.float32]
 
     @classmethod
     def of(cls, levels: Array, settings: Settings) -> Summed:
         """Sum levels, `(n_bands, n_frames)`."""
-        usual = usual_change(pair_differences(levels, settings), settings)
+        # Less the mean, sums stay so small that 32 bits hold them to .01 dB.
+        summed = _summed(levels - levels.mean(axis=1, keepdims=True))
+        usual = usual_change(_second_differences(summed, settings), settings)
         cell, n_frames = settings.frames_per_cell, levels.shape[1]
-        centred = np.pad(usual, ((0, 0), (cell, cell)), mode="edge")[:, :n_frames]
-        summed = np.cumsum(np.pad(levels.T, ((1, 0), (0, 0))), axis=0)
-        return cls(summed, np.ascontiguousarray(centred.T))
+        rows = np.clip(np.arange(n_frames) - cell, 0, max(0, usual.shape[1] - 1))
+        centred = usual.astype(np.float32).T[rows]
+        return cls(np.ascontiguousarray(summed.T, np.float32), centred)
 
     def middle(self, n_frames: int) -> Summed:
         """Return the middle of it, at most so many frames."""
@@ -138,32 +150,47 @@ def differences(
         summed: What to read.
         settings: The shape of the mark.
         tempo: Read as if the sound were this much faster.
-        step: Frames, at the tempo, from one start to the next.
+        step: Frames, at the tempo, from one start to the next; a divisor of those
+            of a cell.
 
     Returns:
         `(n_starts, n_bands)`.
     """
     cell = settings.frames_per_cell / tempo
     n_starts = max(0, int((len(summed.usual) - 2 * cell) * tempo / step))
-    starts = np.asarray(np.arange(n_starts) * (step / tempo), dtype=np.float64)
-    low, middle, high = (_at(summed.levels, starts + i * cell) for i in range(3))
-    usual = summed.usual[(starts + cell).astype(int)]
-    raw = (2 * middle - low - high) / (cell * usual)
-    held: Array = raw / np.sqrt(1.0 + (raw / _HELD_BACK) ** 2)
-    return held
+    ahead = settings.frames_per_cell // step
+    starts = np.arange(n_starts + 2 * ahead) * (step / tempo)
+    at = _at(summed.levels, starts)
+    low, middle, high = (at[i * ahead : i * ahead + n_starts] for i in range(3))
+    usual = summed.usual[(starts[:n_starts] + cell).astype(int)]
+    raw = (2 * middle - low - high) / (np.float32(cell) * usual)
+    return np.asarray(raw / np.sqrt(1.0 + np.square(raw / np.float32(_HELD_BACK))))
 
 
-def _at(summed: Array, places: Array) -> Array:
+def _at(
+    summed: NDArray[np.float32], places: NDArray[np.floating]
+) -> NDArray[np.float32]:
     whole = np.minimum(places.astype(int), len(summed) - 2)
-    part = (places - whole)[:, None]
-    return np.asarray(summed[whole] * (1 - part) + summed[whole + 1] * part)
+    part = (places - whole).astype(np.float32)[:, None]
+    first = summed[whole]
+    return np.asarray(first + (summed[whole + 1] - first) * part)
 
 
 def pair_differences(levels: Array, settings: Settings) -> Array:
     """Return the differences in dB, `(n_bands, n_starts)`."""
+    return _second_differences(_summed(levels), settings)
+
+
+def _summed(levels: Array) -> Array:
+    """Return the sums of rows up to each place, and 0 before the first."""
+    summed = np.zeros((len(levels), levels.shape[1] + 1))
+    np.cumsum(levels, axis=1, out=summed[:, 1:])
+    return summed
+
+
+def _second_differences(summed: Array, settings: Settings) -> Array:
     cell = settings.frames_per_cell
-    summed = np.cumsum(np.pad(levels, ((0, 0), (1, 0))), axis=1)
-    n = max(0, levels.shape[1] - 2 * cell + 1)
+    n = max(0, summed.shape[1] - 2 * cell)
     low, middle, high = (summed[:, i * cell : i * cell + n] for i in range(3))
     found: Array = (2 * middle - low - high) / cell
     return found
@@ -171,8 +198,8 @@ def pair_differences(levels: Array, settings: Settings) -> Array:
 
 def usual_change(raw: Array, settings: Settings) -> Array:
     """Return how large differences are around each, dB, as `raw`."""
-    width = max(1, round(_AROUND_S / settings.hop_s))
-    summed = np.cumsum(np.pad(np.abs(raw), ((0, 0), (1, 0))), axis=1)
+    width = max(1, round(AROUND_S / settings.hop_s))
+    summed = _summed(np.abs(raw))
     n = raw.shape[1]
     low = np.maximum(np.arange(n) - width // 2, 0)
     high = np.minimum(low + width, n)
