@@ -1,0 +1,140 @@
+"""Pulse, scales and nulls: what they find, and their slow twins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+
+from contrafact.matching.origin import pulse as pulses
+from contrafact.matching.origin.chain import RATE
+from contrafact.matching.origin.nulls import Null
+from contrafact.matching.origin.pulse import PULSE_AXIS, pulse
+from contrafact.matching.origin.residual import AXIS, STEP, mean_spectrum, residual
+from contrafact.matching.origin.scaling import Template, transformed
+
+CLOSE = 1e-9
+"""Both sides are sums of some ten thousand products in float64."""
+
+
+def _beating(hz: float, depth: float, seed: int = 0) -> Any:
+    """Return ten seconds of noise whose power beats."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(10 * RATE) / RATE
+    noise = rng.standard_normal(len(time))
+    return (0.1 * noise * (1 + depth * np.cos(2 * np.pi * hz * time))).astype(
+        np.float32
+    )
+
+
+def _at(values: Any, hz: float) -> float:
+    place = int(np.argmin(np.abs(PULSE_AXIS - hz)))
+    return float(values[place - 2 : place + 3].max())
+
+
+def test_a_pulse_is_seen_where_the_mean_spectrum_shows_nothing() -> None:
+    """A twentieth of the level, at a rate that no music keeps for so long."""
+    with_it, without = _beating(80.0, 0.05), _beating(80.0, 0.0)
+    assert _at(pulse(with_it), 80.0) > 1.0
+    assert _at(pulse(without), 80.0) < 0.7
+    both = [residual(mean_spectrum(s)) for s in (with_it, without)]
+    assert abs(float(both[0].std()) - float(both[1].std())) < 0.05
+
+
+def test_speed_moves_a_pulse_along_its_axis() -> None:
+    """By the logarithm of the factor, as it moves a residual."""
+    sound = _beating(80.0, 0.3)
+    faster = np.asarray(soxr.resample(sound, RATE * 1.1, RATE), np.float32)
+    assert _at(pulse(faster), 88.0) > 2.0
+    assert _at(pulse(faster), 80.0) < 0.7
+
+
+def test_silence_and_tone_have_no_pulse_that_is_not_a_number() -> None:
+    """Whatever is asked, numbers within ±3 come back."""
+    time = np.arange(5 * RATE) / RATE
+    for sound in (np.zeros(5 * RATE), 0.1 * np.sin(2 * np.pi * 440 * time)):
+        values = pulse(sound.astype(np.float32))
+        assert np.isfinite(values).all()
+        assert float(np.abs(values).max()) <= 3.0
+
+
+def test_beating_agrees_with_its_definition() -> None:
+    """Sums of exponentials, written out, of one small band."""
+    rng = np.random.default_rng(2)
+    band = rng.standard_normal(40) + 1j * rng.standard_normal(40)
+    n, size = 4_000, 80
+    times = np.arange(size)
+    wave = [np.sum(band * np.exp(2j * np.pi * np.arange(40) * t / size)) for t in times]
+    power = np.abs(np.array(wave) / size) ** 2
+    width = max(1, round(pulses._LOCAL_S * size * RATE / n))
+    padded = np.pad(power, width, mode="symmetric")
+    first = width - width // 2
+    local = np.array([padded[first + t : first + t + width].mean() for t in times])
+    level = power / (local + 1e-3 * power.mean())
+    held = level / (1 + level / pulses._HELD_BACK)
+    held = held - held.mean()
+    lines = [
+        abs(np.sum(held * np.exp(-2j * np.pi * k * times / size))) ** 2
+        for k in range(size // 2 + 1)
+    ]
+    assert pulses._beating(band, n) == pytest.approx(np.array(lines), rel=1e-6)
+
+
+def test_fits_agree_with_correlations_written_out() -> None:
+    """At every scale, over what overlaps, of residual, pulse and both."""
+    rng = np.random.default_rng(3)
+    shape = (2, len(AXIS))
+    values, heard = rng.standard_normal(shape), rng.standard_normal(shape)
+    heard[:, 50:] += 0.2 * values[:, :-50]
+    variance = 0.5 + rng.random(shape)
+    fits = Template(values=values, variance=variance).fit(transformed(heard, variance))
+    for layers, fit in zip(([0], [1], [0, 1]), fits, strict=True):
+        lag = round(np.log(fit.scale) / STEP)
+        slow = _correlation(values[layers], heard[layers], variance[layers], lag)
+        assert fit.best == pytest.approx(slow, abs=CLOSE)
+        still = max(
+            _correlation(values[layers], heard[layers], variance[layers], near)
+            for near in range(-2, 3)
+        )
+        assert fit.still == pytest.approx(still, abs=CLOSE)
+    assert fits.both.scale == pytest.approx(np.exp(50 * STEP))
+
+
+def _correlation(values: Any, heard: Any, variance: Any, lag: int) -> float:
+    n = values.shape[1]
+    product = energy = overlap = 0.0
+    for row in range(len(values)):
+        for place in range(max(0, -lag), min(n, n - lag)):
+            product += (
+                heard[row, place + lag] * values[row, place] / variance[row, place]
+            )
+            energy += heard[row, place + lag] ** 2 / variance[row, place]
+            overlap += values[row, place] ** 2 / variance[row, place]
+    return float(product / np.sqrt(energy * overlap))
+
+
+@pytest.mark.parametrize("draw", ["exponential", "normal", "gumbel"])
+def test_a_null_keeps_its_rate(draw: str) -> None:
+    """Of scores that it never saw, no more than stated are as surprising."""
+    rng = np.random.default_rng(4)
+    make: Callable[..., Any] = getattr(rng, draw)
+    made = {"exponential": 1.0}.get(draw)
+    sizes = {"size": 40_300}
+    scores = make(made, **sizes) if made else make(**sizes)
+    null = Null.of([float(s) for s in scores[:300]])
+    found = np.array([null.p_value(float(s)) for s in scores[300:]])
+    assert (found <= 0.01).mean() <= 0.02
+    assert (found <= 0.001).mean() <= 0.004
+
+
+def test_a_null_of_heavy_tails_believes_them() -> None:
+    """Where its own scores fall off more slowly than the distribution fitted."""
+    rng = np.random.default_rng(5)
+    scores = np.concatenate([rng.standard_normal(270), 2 + rng.exponential(4.0, 30)])
+    null = Null.of([float(s) for s in scores])
+    plain = Null(location=null.location, scale=null.scale, n=null.n)
+    assert null.p_value(15.0) > 2 * plain.p_value(15.0)
+    assert Null.of([1.0, 2.0, 3.0]).tail_scale == 0.0
