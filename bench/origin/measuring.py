@@ -14,7 +14,7 @@ from material import Features
 from numpy.typing import NDArray
 
 from contrafact.matching.origin.calibration import Calibration, Rows, calibrate
-from contrafact.matching.origin.joining import Rules, judged, rank
+from contrafact.matching.origin.joining import Rules, rank
 
 __all__ = ["Answer", "Asked", "answers", "auroc", "calibrated", "chosen", "leave_out"]
 
@@ -78,7 +78,9 @@ def _answer(
 ) -> Answer:
     scores = calibration.scores(values)
     ranking = rank(scores, calibration, rules)
-    _, p_residual, p_comb = judged(scores, comb, calibration, rules)
+    surprise = max(s.surprise for s in scores.values())
+    p_residual = calibration.top.p_value(surprise)
+    p_comb = calibration.comb.p_value(comb)
     is_ai = 2 * min(p_residual, p_comb) <= rules.false_alarms
     nearest, first = ranking.scores[0]
     return Answer(

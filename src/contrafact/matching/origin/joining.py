@@ -18,7 +18,7 @@ from contrafact.matching.origin.describing import describe
 from contrafact.matching.origin.hearing import Heard, Row
 from contrafact.matching.origin.scores import ClassScore
 
-__all__ = ["Ranking", "Rules", "decide", "judged", "rank"]
+__all__ = ["Ranking", "Rules", "decide", "rank"]
 
 _DECLARED = {"register": 0.999, "credentials": 0.99, "tags": 0.9}
 """Kinds that say it themselves, and how far each is believed."""
@@ -41,16 +41,12 @@ class Rules:
             may be given a name.
         margin: How far the best class must be above the second, in surprise.
         human: Probability from which a recording is called human.
-        is_wary: Whether spectra that were printed on are expected: a residual then
-            counts only with the pulse of its class, if that has one, and an even
-            comb alone not at all. What was changed in pitch is found less often.
     """
 
     false_alarms: float = 0.01
     wrong_names: float = 0.02
     margin: float = 3.0
     human: float = 0.9
-    is_wary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +192,9 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
     scores = calibration.scores(row.values)
     ranking = rank(scores, calibration, rules)
     name, top = ranking.scores[0]
-    surprise, p_traces, p_comb = judged(scores, row.comb.score, calibration, rules)
+    surprise = max(score.surprise for score in scores.values())
+    p_traces = calibration.top.p_value(surprise)
+    p_comb = calibration.comb.p_value(row.comb.score)
     evidence = (
         OriginEvidence(
             kind="traces",
@@ -279,21 +277,6 @@ def rank(
         and ahead >= rules.margin
         and not _has_twin(moved[0][0], calibration),
     )
-
-
-def judged(
-    scores: Mapping[str, ClassScore],
-    comb_score: float,
-    calibration: Calibration,
-    rules: Rules,
-) -> tuple[float, float, float]:
-    """Return the best class's surprise, its p-value, and that of the comb."""
-    if rules.is_wary:
-        surprise = max(score.wary_surprise for score in scores.values())
-        return surprise, calibration.top.p_value(surprise), 1.0
-    surprise = max(score.surprise for score in scores.values())
-    p_comb = calibration.comb.p_value(comb_score)
-    return surprise, calibration.top.p_value(surprise), p_comb
 
 
 def _ahead(ranks: Sequence[float]) -> float:

@@ -22,8 +22,6 @@ __all__ = ["ClassNulls", "ClassScore", "Usual", "ViewNulls", "ViewScore"]
 _MOVED_COUNTS = 0.9
 _LEAST_USUAL = 0.02
 _SURE = 6.0
-_SUPPORTED = 3.0
-"""Surprise from which a pulse supports what the residual says: one in twenty."""
 
 
 class Usual(NamedTuple):
@@ -161,16 +159,6 @@ class ClassScore(NamedTuple):
     def surprise(self) -> float:
         """Surprise at any scale."""
         return _best(view.surprise for view in self)
-
-    @property
-    def wary_surprise(self) -> float:
-        """Surprise at any scale, if nothing that a filter can print is believed.
-
-        A filter prints a residual on anybody's recording; it makes no power beat.
-        Of a class whose own recordings beat, a residual counts only with its pulse.
-        """
-        is_lacking = self.pulse.is_plain and self.pulse.surprise < _SUPPORTED
-        return _best([self.pulse.surprise]) if is_lacking else self.surprise
 
     @property
     def rank_still(self) -> float:
