@@ -28,8 +28,8 @@ _COARSE_S, _FINE_S = 12.0, 30.0
 """No tempo on a grid is exact enough for all of a long sound."""
 _SEMITONE = 2 ** (1 / 12)
 _PITCHES = [_SEMITONE ** (i / 2) for i in range(-10, 11) if i]
-_TEMPI = [1 + i / 125 for i in range(-32, 46) if i]
-_NEAR = (0.996, 0.998, 1.0, 1.002, 1.004)
+_TEMPI = [1 + i / 250 for i in range(-64, 91) if i]
+_NEAR = (0.998, 0.999, 1.0, 1.001, 1.002)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
