@@ -53,20 +53,9 @@ def write_synthetic(path: Path, real: Segment, hours: float) -> int:
     table = np.concatenate([[0], np.cumsum(wanted)])
     starts = np.arange(n_recordings) * _RECORDING_FRAMES
 
-    def blocks(kind: str) -> Iterator[NDArray[Any]]:
-        own = np.random.default_rng(len(kind))
-        for first in range(0, N_KEYS, _KEYS_AT_ONCE):
-            some = wanted[first : first + _KEYS_AT_ONCE]
-            if kind == "key":
-                yield np.repeat(np.arange(first, first + len(some)), some)
-            else:
-                highest = {"pitch": 150, "span": 80}.get(
-                    kind, n_frames * PLACES_PER_FRAME
-                )
-                yield own.integers(0, highest, int(some.sum()), dtype=np.uint32)
-
     parts: dict[str, Iterator[NDArray[Any]]] = {
-        name: blocks(name) for name in ("key", "place", "pitch", "span")
+        name: _blocks(name, wanted, n_frames)
+        for name in ("key", "place", "pitch", "span")
     }
     parts |= {"table": iter([table]), "starts": iter([starts])}
     parts |= {"ends": iter([starts + _RECORDING_FRAMES]), "notes": iter([])}
@@ -87,6 +76,20 @@ def write_synthetic(path: Path, real: Segment, hours: float) -> int:
         recording_ids=[f"synthetic-{i}" for i in range(n_recordings)],
     )
     return n
+
+
+def _blocks(
+    kind: str, wanted: NDArray[np.int64], n_frames: int
+) -> Iterator[NDArray[Any]]:
+    """Yield a column of the postings, some keys at a time."""
+    own = np.random.default_rng(len(kind))
+    for first in range(0, N_KEYS, _KEYS_AT_ONCE):
+        some = wanted[first : first + _KEYS_AT_ONCE]
+        if kind == "key":
+            yield np.repeat(np.arange(first, first + len(some)), some)
+        else:
+            highest = {"pitch": 150, "span": 80}.get(kind, n_frames * PLACES_PER_FRAME)
+            yield own.integers(0, highest, int(some.sum()), dtype=np.uint32)
 
 
 def synthetic_codes(real: Segment, n: int) -> NDArray[np.uint32]:

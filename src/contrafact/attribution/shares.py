@@ -98,8 +98,7 @@ def shares_of(
     share, drawn = _normalised(point), _normalised(draws)
     nulls, common = _on_other_songs(scores, matrix, is_member)
     tail = (1 - s.confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
-    low, high = np.minimum(low, share), np.maximum(high, share)
+    low, high = _between(drawn, share, tail)
     strength = _strength(scores.values[query : query + 1], matrix)[0]
     p = p_values(strength, nulls) if nulls else None
     is_named = (low > 0) & (point > 0)
@@ -108,7 +107,7 @@ def shares_of(
     if s.error is not None:
         far = s.error.interval(share, s.confidence)
         low, high = np.minimum(low, far[0]), np.maximum(high, far[1])
-    influence = np.quantile(draws, [tail, 1 - tail], axis=0) * scale
+    least, most = _between(draws * scale, point * scale, tail)
     positive = np.clip(point, 0, None).sum() * scale
     rows = [
         SourceShare(
@@ -119,10 +118,7 @@ def shares_of(
                 low=float(low[i]) if is_named[i] else 0.0, high=float(high[i])
             ),
             influence=float(point[i] * scale),
-            influence_interval=Interval(
-                low=float(min(influence[0, i], point[i] * scale)),
-                high=float(max(influence[1, i], point[i] * scale)),
-            ),
+            influence_interval=Interval(low=float(least[i]), high=float(most[i])),
             of_learned=float(point[i] * scale / learned) if learned else None,
             common=float(common[i] * positive),
             n_recordings=len(source.parts),
@@ -133,6 +129,12 @@ def shares_of(
     ]
     rows.sort(key=lambda row: (-row.share, -row.influence, row.id))
     return tuple(rows), _rest(drawn, share, is_named, s)
+
+
+def _between(drawn: Array, point: Array, tail: float) -> tuple[Array, Array]:
+    """Quantiles of what was drawn, with the estimate itself between them."""
+    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    return np.minimum(low, point), np.maximum(high, point)
 
 
 def influence_of_sources(scores: Scores, sources: Sequence[Source]) -> Array:

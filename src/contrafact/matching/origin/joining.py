@@ -182,6 +182,45 @@ def _sure_marks(marks: Sequence[OriginEvidence], rules: Rules) -> list[OriginEvi
     return sorted(sure, key=lambda e: e.p_value or 1.0)
 
 
+def _kinds(
+    row: Row,
+    calibration: Calibration,
+    scores: Mapping[str, ClassScore],
+    ranking: Ranking,
+) -> tuple[OriginEvidence, ...]:
+    """Return each trace of a decoder, by itself and together."""
+    name, top = ranking.scores[0]
+    surprise = max(score.surprise for score in scores.values())
+    residual = max(score.residual.surprise for score in scores.values())
+    pulse = max(score.pulse.surprise for score in scores.values())
+    return (
+        OriginEvidence(
+            kind="traces",
+            score=round(surprise, 4),
+            p_value=calibration.top.p_value(surprise),
+            detail=f"nearest {name}, its frequencies times {top.scale:.4f}",
+        ),
+        OriginEvidence(
+            kind="residual",
+            score=round(top.residual.fit.best, 4),
+            p_value=calibration.top_residual.p_value(residual),
+            detail="the mean spectrum alone",
+        ),
+        OriginEvidence(
+            kind="pulse",
+            score=round(top.pulse.fit.best, 4),
+            p_value=calibration.top_pulse.p_value(pulse),
+            detail="the beating of the power alone",
+        ),
+        OriginEvidence(
+            kind="comb",
+            score=round(row.comb.score, 3),
+            p_value=calibration.comb.p_value(row.comb.score),
+            detail=f"lines every {row.comb.spacing_hz:.2f} Hz",
+        ),
+    )
+
+
 def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
     measurements = {
         "comb_spacing_hz": round(row.comb.spacing_hz, 3),
@@ -195,40 +234,10 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
     surprise = max(score.surprise for score in scores.values())
     p_traces = calibration.top.p_value(surprise)
     p_comb = calibration.comb.p_value(row.comb.score)
-    evidence = (
-        OriginEvidence(
-            kind="traces",
-            score=round(surprise, 4),
-            p_value=p_traces,
-            detail=f"nearest {name}, its frequencies times {top.scale:.4f}",
-        ),
-        OriginEvidence(
-            kind="residual",
-            score=round(top.residual.fit.best, 4),
-            p_value=calibration.top_residual.p_value(
-                max(s.residual.surprise for s in scores.values())
-            ),
-            detail="the mean spectrum alone",
-        ),
-        OriginEvidence(
-            kind="pulse",
-            score=round(top.pulse.fit.best, 4),
-            p_value=calibration.top_pulse.p_value(
-                max(s.pulse.surprise for s in scores.values())
-            ),
-            detail="the beating of the power alone",
-        ),
-        OriginEvidence(
-            kind="comb",
-            score=round(row.comb.score, 3),
-            p_value=p_comb,
-            detail=f"lines every {row.comb.spacing_hz:.2f} Hz",
-        ),
-    )
     return _Told(
         row=row,
         ranked=ranking.scores,
-        evidence=evidence,
+        evidence=_kinds(row, calibration, scores, ranking),
         p_value=min(1.0, 2 * min(p_traces, p_comb)),
         surprise=surprise,
         named=name if ranking.is_named else None,

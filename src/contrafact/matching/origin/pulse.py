@@ -41,7 +41,7 @@ _HELD_BACK = 1.0
 """Of the usual power: an attack shall not count for more than what lasts."""
 _AROUND_HZ = 10.0
 _ALONE = 6
-"""Power mean that a rate is held against: music that was played by a clock beats at
+"""Power mean that a rate is held against: music that was played by a clock may beat at
 many rates near each other, a decoder's step at one."""
 _SMOOTH = 301
 _CLIP = 3.0
