@@ -38,7 +38,7 @@ class IndexState:
     null: Tensor | None = None
 
     def solved(self, ridge: float, trust: float) -> IndexState:
-        """Return the same with the Fisher matrix between kept coordinates."""
+        """Return the same with the Fisher matrices between the numbers kept."""
         if not ridge:
             return self
         solve, hat = solve_of(self.store, self.task.train, ridge)
