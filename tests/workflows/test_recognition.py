@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -144,6 +145,17 @@ def test_nothing_is_computed_where_nothing_is_reserved(
     monkeypatch.setattr(recognition, "read_audio", lambda *_, **__: 1 / 0)
     assert check_folder(workspace, corpus, TODAY).is_passed
     assert not (workspace.root / "signatures").exists()
+
+
+def test_an_index_of_another_version_is_in_another_folder(
+    workspace: Workspace, recordings: list[Recording]
+) -> None:
+    """So that a workspace whose gate learned before an update goes on."""
+    ear = FingerprintRecogniser(workspace)
+    ear.learn(recordings[:1])
+    folder = workspace.root / "signatures" / ear.name
+    version = json.loads((folder / "manifest.json").read_text())["version"]
+    assert ear.name == f"fingerprint-{version}"
 
 
 def test_what_an_earlier_version_kept_still_counts(

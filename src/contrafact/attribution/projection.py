@@ -1,7 +1,7 @@
 """Random projection of gradients to fewer numbers that keep their dot products.
 
-For estimators that compress as published. It comes before any preconditioning
-there; see `preconditioning.py` for why the index does it the other way round.
+Estimators that compress as published do it before any preconditioning; the index does
+it afterwards, see `preconditioning.py` for why.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Refusal:
         matches: The recording it sounds like, if that is why.
         matched: What of that recording is reserved: its work, so that another
             performance would be refused too, or only the recording.
-        method: What heard that: `fingerprint-1`, or `spectral-1` where that was not
+        method: What heard that: `fingerprint-2`, or `spectral-1` where that was not
             sure.
         similarity: How much it does, in the measure of the method, at most 1: for
             fingerprints, 1 less how often a file without it sounds so.

@@ -153,7 +153,7 @@ class FingerprintRecogniser:
     version kept spectra and whose files are gone since.
     """
 
-    name = "fingerprint-1"
+    name = "fingerprint-2"  # with the version of the index that it keeps
     threshold = 1 - _MAX_FALSE
 
     def __init__(self, workspace: Workspace) -> None:

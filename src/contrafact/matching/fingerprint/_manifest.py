@@ -103,7 +103,7 @@ def _read_manifest(directory: Path) -> list[tuple[str, frozenset[str]]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MatchIndexError(
             f"{path} is not the manifest of a fingerprint index: {error}. "
-            "Build the index again."
+            "Remove its folder. Build the index again."
         ) from error
 
 
