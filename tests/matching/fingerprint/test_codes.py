@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contrafact.matching.fingerprint import SAMPLE_RATE, FingerprintIndex, _spectrum
-from contrafact.matching.fingerprint._code_search import propose_by_codes
+from contrafact.matching.fingerprint._code_search import _probes, propose_by_codes
 from contrafact.matching.fingerprint._codes import (
     FRAMES_PER_CODE,
     N_BITS,
@@ -109,3 +110,22 @@ def test_silence_is_not_asked_about(filled: Path, n: int) -> None:
     index = FingerprintIndex.open(filled)
     span = slice(0, len(codes.value))
     assert propose_by_codes(index._parts, codes, span) == []
+
+
+def test_up_to_two_of_the_six_weakest_high_bits_are_flipped() -> None:
+    """Every key that is tried, written out; low bits are never part of one."""
+    value = 0b1010_0101_1100_0011_1111_0000_1001_0110
+    margin = np.arange(N_BITS, 0, -1, dtype=np.float32)[None]
+    margin[0, [2, 5, 7, 11, 13, 23]] = 0.1, 0.2, 0.3, 0.4, 0.5, 0.6
+    margin[0, 24:] = 0.0
+    keys, of = _probes(np.array([value], np.uint32), margin)
+    wanted = set()
+    for n in range(3):
+        for flipped in combinations([2, 5, 7, 11, 13, 23], n):
+            key = value
+            for bit in flipped:
+                key ^= 1 << (N_BITS - 1 - bit)
+            wanted.add(key >> 8 << 8)
+    assert sorted(wanted) == keys.tolist()
+    assert len(wanted) == 22
+    assert set(of.tolist()) == {0}

@@ -83,6 +83,18 @@ def test_beating_agrees_with_its_definition() -> None:
     assert pulses._beating(band, n) == pytest.approx(np.array(lines), rel=1e-6)
 
 
+def test_a_rate_alone_counts_for_more_than_one_among_many() -> None:
+    """A level over the sixth power mean of those around it, written out."""
+    width = 21
+    one, many = np.ones(101), np.ones(101)
+    one[50], many[40:61:2] = 9.0, 9.0
+    for levels in (one, many):
+        mean = np.mean(levels[40:61] ** pulses._ALONE) ** (1 / pulses._ALONE)
+        found = pulses._alone(levels, width)[50]
+        assert found == pytest.approx(levels[50] / mean)
+    assert pulses._alone(one, width)[50] > 1.3 * pulses._alone(many, width)[50]
+
+
 def test_fits_agree_with_correlations_written_out() -> None:
     """At every scale, over what overlaps, of residual, pulse and both."""
     rng = np.random.default_rng(3)

@@ -65,10 +65,14 @@ def pulse(samples: Samples) -> Values:
         band = flat[round(low * n / RATE) : round(high * n / RATE)]
         lines = _beating(band, n)[: n_rates + width]
         summed += (lines / (uniform_filter1d(lines, width) + 1e-30))[:n_rates]
-    summed /= len(_BANDS_HZ)
-    around = np.maximum(uniform_filter1d(summed**_ALONE, width), 1e-12)
-    alone = summed / around ** (1 / _ALONE)
+    alone = _alone(summed / len(_BANDS_HZ), width)
     return _on_axis(np.log(alone + 1e-3), RATE / n)
+
+
+def _alone(levels: Values, width: int) -> Values:
+    """Return each level over the power mean of those within the width."""
+    around = np.maximum(uniform_filter1d(levels**_ALONE, width), 1e-12)
+    return np.asarray(levels / around ** (1 / _ALONE))
 
 
 def _flattened(spectrum: Values, n: int) -> Values:
