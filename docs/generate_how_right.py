@@ -177,15 +177,19 @@ def attack_table(found: dict[str, Any]) -> str:
 def robustness_table(found: dict[str, Any]) -> str:
     """Return how far answers stay the same."""
     lines = [
-        "| Song | Rank correlation of artists | Same first artist |",
-        "|---|---|---|",
+        "| Song | As it comes: rank correlation of artists | same first artist "
+        "| Pitch looked for: rank correlation | same first artist | pitch found |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in found.items():
         if isinstance(row, dict):
-            lines.append(
-                f"| {name.replace('_', ' ')} | {shown(row['spearman_of_artists'])} | "
-                f"{part(row['same_first_artist'])} |"
-            )
+            cells = [name.replace("_", " ")]
+            for how in ("as_it_comes", "searched"):
+                cells += [
+                    shown(row[how]["spearman_of_artists"]),
+                    part(row[how]["same_first_artist"]),
+                ]
+            lines.append(f"| {' | '.join([*cells, part(row['right_pitch'])])} |")
     return "\n".join(lines)
 
 

@@ -113,6 +113,16 @@ class World:
         )
         return part.asked()
 
+    def asked(self, rows: Sequence[int]) -> Queries:
+        """Return several of the committed queries, all as long as the longest."""
+        some = list(rows)
+        part = QuerySet(
+            tuple(self.queries.queries[row] for row in some),
+            self.queries.latents[some],
+            self.queries.mask[some],
+        )
+        return part.asked()
+
     def groups(self, kind: str, names: Sequence[str]) -> list[Source]:
         """Return the sources of a kind, `collection` or `artist`, in this order."""
         owner = {"collection": self.collection, "artist": self.artist}[kind]

@@ -110,7 +110,7 @@ def test_a_map_adds_up_to_what_each_side_has_by_itself(generator):
     )
     found = influence_map(
         generator, query, recording, draws=draws, natural=fisher.natural, n_tokens=1
-    )
+    ).values
     assert found.shape == (10, 10)
     # These layers see the time steps and nothing else: their gradient is the sum.
     seen = {"proj_in.weight", "preprocess_conv.weight", "postprocess_conv.weight"}
@@ -120,7 +120,7 @@ def test_a_map_adds_up_to_what_each_side_has_by_itself(generator):
 
     part = influence_map(
         generator, query, recording, draws=draws, natural=only, n_tokens=1
-    )
+    ).values
     for axis, (one, other) in enumerate(((query, recording), (recording, query))):
         gradient = gradients_of(generator, *other, draws)
         direction = only({n: g.mean(1, keepdim=True) for n, g in gradient.items()})
@@ -129,7 +129,31 @@ def test_a_map_adds_up_to_what_each_side_has_by_itself(generator):
         assert torch.allclose(found_by_axis, wanted, rtol=1e-3, atol=1e-5)
     spans = influence_map(
         generator, query, recording, draws=draws, natural=fisher.natural, n_tokens=4
-    )
+    ).values
     assert spans.shape == (3, 3)
     assert float(spans.sum()) == pytest.approx(float(found.sum()), rel=1e-3)
     assert float(spans[2, 0]) == pytest.approx(float(found[8:, :4].sum()), rel=1e-3)
+
+
+def test_parts_by_layer_add_up_to_the_map(generator):
+    """Each layer's part is its own gradients' product; all are the whole map."""
+    torch.manual_seed(1)
+    query, recording = (
+        (LatentBatch.stack([x]), generator.condition(["reel"], n_tokens=[10]))
+        for x in torch.randn(2, 64, 10)
+    )
+    draws = Draws.make(generator, n_draws=8, n_strata=4, seed=0)
+
+    def found(natural):
+        return influence_map(
+            generator, query, recording, draws=draws, natural=natural, n_tokens=3
+        )
+
+    whole = found(lambda gradients: gradients)
+    assert set(whole.by_layer) < set(generator.token_layers())
+    assert sum(whole.by_layer.values()) == pytest.approx(
+        float(whole.values.sum()), rel=1e-4
+    )
+    alone = found(lambda g: {n: x * (n == "proj_in.weight") for n, x in g.items()})
+    assert whole.by_layer["proj_in"] == pytest.approx(float(alone.values.sum()))
+    assert alone.by_layer["proj_out"] == 0

@@ -19,6 +19,7 @@ from contrafact.core.results import (
     Attribution,
     Interval,
     Passage,
+    Profile,
     QueryInfo,
     Removal,
     SourceShare,
@@ -177,6 +178,10 @@ def attribution(n_recordings: int = 512) -> Attribution:
         command="contrafact attribute song.flac --model demo-quick --estimator index "
         "--by artist -w demo",
         elapsed_s=2.4,
+        profile=Profile(
+            noise_levels={"0-0.25": 0.2, "0.25-0.5": 0.5, "0.5-0.75": 0.3, "0.75-1": 0},
+            blocks={"proj_in": 0.1, "transformer_blocks.0": -0.2, "proj_out": 0.7},
+        ),
     )
 
 

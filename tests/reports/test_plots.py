@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contrafact.reports import loss_plot_svg
 from contrafact.reports._axes import Scale, round_ticks
+from contrafact.reports.plots import parts_plot_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -35,6 +36,22 @@ def test_long_curves_are_thinned_and_odd_ones_drawn():
     assert "nan" not in loss_plot_svg([(0, float("nan")), (1, 0.5)], title="t")
     assert "no steps yet" in loss_plot_svg([], title="t")
     ElementTree.fromstring(loss_plot_svg([(0, 0.0)], title="t"))
+
+
+def test_parts_are_bars_on_their_side_of_zero():
+    """Widths are as the parts, those below zero end where the others begin."""
+    parts = {"one <b>": 0.6, "two": -0.3, "three": 0.0, "odd": float("nan")}
+    root = ElementTree.fromstring(parts_plot_svg(parts, title="a & b"))
+    assert root.findtext(f"{SVG}title") == "a & b"
+    bars = root.findall(f"{SVG}rect")
+    starts, widths = ([float(r.get(k)) for r in bars] for k in ("x", "width"))
+    assert widths[0] == pytest.approx(2 * widths[1], abs=0.2)
+    assert starts[1] + widths[1] == pytest.approx(starts[0], abs=0.11)
+    assert widths[2:] == [0, 0]
+    texts = [t.text for t in root.findall(f"{SVG}text")]
+    assert "60 %" in texts
+    assert "-30 %" in texts
+    assert "one <b>" in texts
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))

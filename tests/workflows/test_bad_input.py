@@ -20,7 +20,8 @@ from contrafact.core.errors import (
     NotFittedError,
     QueryError,
 )
-from contrafact.workflows.attribute import ask, attribute
+from contrafact.workflows.asked import ask
+from contrafact.workflows.attribute import attribute
 from contrafact.workflows.demo import run_demo
 from contrafact.workflows.generate import generate
 from contrafact.workflows.index import (

@@ -17,12 +17,8 @@ from contrafact.core.errors import (
     WorkspaceLockedError,
 )
 from contrafact.core.results import Attribution
-from contrafact.workflows.attribute import (
-    ask,
-    attribute,
-    ready_estimator,
-    scores_of,
-)
+from contrafact.workflows.asked import ask
+from contrafact.workflows.attribute import attribute, ready_estimator, scores_of
 from contrafact.workflows.generate import generate
 from contrafact.workflows.index import build_index
 from contrafact.workflows.progress import silent

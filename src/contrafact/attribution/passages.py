@@ -9,7 +9,8 @@ where a text is as long as a song.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,12 +20,25 @@ from contrafact.attribution.draws import Draws
 from contrafact.attribution.gradients import LayerGradients, tapped
 from contrafact.generators.base import Conditioning, Generator, LatentBatch
 
-__all__ = ["best_stretch", "influence_by_token", "influence_map"]
+__all__ = ["InfluenceMap", "best_stretch", "influence_by_token", "influence_map"]
 
 Side = tuple[LatentBatch, Conditioning]
 """One example and its conditioning."""
 Natural = Callable[[LayerGradients], LayerGradients]
 """Multiplies gradients with the inverse Fisher matrix."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InfluenceMap:
+    """Influence of a recording on a query, split over both their times.
+
+    Attributes:
+        values: `(n_query_spans, n_recording_spans)`, float32.
+        by_layer: The same, split over layers instead.
+    """
+
+    values: Tensor
+    by_layer: Mapping[str, float]
 
 
 def influence_by_token(
@@ -67,7 +81,7 @@ def influence_map(
     draws: Draws,
     natural: Natural,
     n_tokens: int,
-) -> Tensor:
+) -> InfluenceMap:
     """Split the influence of a recording on a query over both their times.
 
     A gradient is a sum over time steps on either side, so its product with the
@@ -83,16 +97,19 @@ def influence_map(
         n_tokens: Length of a span; the last may be shorter.
 
     Returns:
-        `(n_query_spans, n_recording_spans)`, float32; through the layers that run
-        over time, weights only, and through time steps on both sides.
+        Influence through the layers that run over time, weights only, and through
+        time steps on both sides.
     """
     rows = natural(_by_span(generator, query, draws, n_tokens))
     columns = _by_span(generator, recording, draws, n_tokens)
-    parts = [
-        rows[name].flatten(2)[0].float() @ columns[name].flatten(2)[0].float().T
+    parts = {
+        name: rows[name].flatten(2)[0].float() @ columns[name].flatten(2)[0].float().T
         for name in rows
-    ]
-    return torch.stack(parts).sum(0)
+    }
+    return InfluenceMap(
+        torch.stack(list(parts.values())).sum(0),
+        {name.removesuffix(".weight"): float(x.sum()) for name, x in parts.items()},
+    )
 
 
 def _by_span(

@@ -85,6 +85,17 @@ def attribute(  # noqa: PLR0913 - every option is an argument
             help="What the song was made from. If not given, its tags are read.",
         ),
     ] = None,
+    pitch_range: Annotated[
+        int,
+        typer.Option(
+            "--pitch-range",
+            min=0,
+            max=6,
+            metavar="N",
+            help="For a song that may have been moved in pitch: look N semitones up "
+            "and down for where the model knows it best, and explain it there.",
+        ),
+    ] = 0,
     top: Annotated[
         int | None,
         typer.Option(
@@ -131,6 +142,8 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     options = {"--model": model, "--estimator": estimator, "--by": by}
     if level != _LEVEL:
         options["--level"] = f"{level:g}"
+    if pitch_range:
+        options["--pitch-range"] = str(pitch_range)
     given = {"--prompt": prompt, "--report": report}
     options |= {name: str(value) for name, value in given.items() if value is not None}
     options["-w"] = str(named_workspace(workspace))
@@ -143,6 +156,7 @@ def attribute(  # noqa: PLR0913 - every option is an argument
             by=by,
             level=level,
             prompt=prompt,
+            pitch_range=pitch_range,
             report=report,
             progress=progress,
             command=_command(audio, options),

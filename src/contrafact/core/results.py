@@ -17,6 +17,7 @@ __all__ = [
     "HeatMap",
     "Interval",
     "Passage",
+    "Profile",
     "QueryInfo",
     "Removal",
     "SourceKind",
@@ -122,6 +123,22 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Through what the influence of the recordings with passages runs.
+
+    Parts have a sign; the absolute values of those of a kind add up to 1.
+
+    Attributes:
+        noise_levels: By level, such as `0.25-0.375`; 0 is the music itself, 1 noise
+            alone.
+        blocks: By block of the layers that run over time, in the model's order.
+    """
+
+    noise_levels: Mapping[str, float]
+    blocks: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryInfo:
     """The song that was explained.
 
@@ -129,6 +146,8 @@ class QueryInfo:
         prompt: Text it was conditioned on; empty if unknown.
         loss: The model's loss on it (mean squared error of the velocity).
         untrained_loss: The same before training; None where not recorded.
+        pitch_semitones: How much higher the file is than what was explained: a
+            change of pitch that was looked for, found and undone.
     """
 
     file: str
@@ -137,6 +156,7 @@ class QueryInfo:
     prompt: str
     loss: float
     untrained_loss: float | None
+    pitch_semitones: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +200,7 @@ class Attribution:
     notices: tuple[str, ...] = ()
     level: float = 0.9
     intervals: Literal["retraining", "noise"] = "noise"
+    profile: Profile | None = None
 
     @property
     def abstained(self) -> bool:
@@ -265,6 +286,7 @@ def attribution_to_json(attribution: Attribution) -> Json:
         "shares": [_share_to_json(s) for s in a.shares],
         "unattributed": _unattributed_to_json(a.unattributed[a.by]),
         "passages": [asdict(p) for p in a.passages],
+        "profile": asdict(a.profile) if a.profile else None,
         "tables": {
             kind: {
                 "shares": [_share_to_json(s) for s in shares],
@@ -325,6 +347,7 @@ def attribution_from_json(document: Json) -> Attribution:
             for kind, table in tables.items()
         },
         passages=tuple(_passage(p) for p in document["passages"]),
+        profile=Profile(**found) if (found := document.get("profile")) else None,
         is_calibrated=document["is_calibrated"],
         provenance=document["provenance"],
         command=document["command"],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from contrafact.core.results import Attribution, Verification
+from contrafact.core.results import Attribution, Profile, Verification
 from contrafact.reports._checked import check
 from contrafact.reports._format import (
     DASH,
@@ -28,7 +28,7 @@ from contrafact.reports._shares import share_tables, slices
 from contrafact.reports.headline import INTERVALS, headline
 from contrafact.reports.inputs import ReportInputs
 from contrafact.reports.marks import mark_lines
-from contrafact.reports.plots import loss_plot_svg
+from contrafact.reports.plots import loss_plot_svg, parts_plot_svg
 
 __all__ = ["render_html"]
 
@@ -75,6 +75,7 @@ def render_html(inputs: ReportInputs) -> str:
             songs=regenerated_players(inputs),
             facts=_facts(attribution, inputs.verification),
             curve=_curve(inputs),
+            profile=_profile(attribution.profile),
             is_baseline=attribution.estimator in _BASELINES,
         )
     )
@@ -91,6 +92,21 @@ def _curve(inputs: ReportInputs) -> Markup | None:
             title=f"Training loss of {plain(inputs.attribution.model_id, 60)}",
         )
     )
+
+
+def _profile(found: Profile | None) -> list[Markup]:
+    """Return the plots of what influence runs through; none where nothing is known."""
+    if found is None:
+        return []
+    # Safe: the plots escape titles and names, the rest of them is numbers.
+    return [
+        Markup(parts_plot_svg(parts, title=title))
+        for title, parts in (
+            ("By noise level", found.noise_levels),
+            ("By block of the model", found.blocks),
+        )
+        if parts
+    ]
 
 
 def _facts(

@@ -1,19 +1,20 @@
-"""Line plots as self-contained SVG, drawn in the colour of the text around."""
+"""Plots as self-contained SVG, drawn in the colour of the text around."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 
 from contrafact.reports._axes import round_ticks
 from contrafact.reports._format import decimals_for, fixed, plain
 
-__all__ = ["loss_plot_svg"]
+__all__ = ["loss_plot_svg", "parts_plot_svg"]
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 34, 40
+_PARTS_WIDTH, _NAMES, _FIGURES, _ROW = 360, 140, 48, 20
 _MAX_POINTS = 300
 
 Curve = Sequence[tuple[int, float]]
@@ -33,13 +34,50 @@ def loss_plot_svg(curve: Curve, *, title: str) -> str:
     """
     points = _thin([(s, v) for s, v in curve if math.isfinite(v)])
     body = _plot(points) if points else _text(_WIDTH / 2, _HEIGHT / 2, "no steps yet")
+    return _svg(_WIDTH, _HEIGHT, _LEFT, title, body)
+
+
+def parts_plot_svg(parts: Mapping[str, float], *, title: str) -> str:
+    """Draw parts of a whole as bars, those below zero to the left of it.
+
+    Args:
+        parts: By name, from the top; each in [-1, 1].
+        title: Written above, escaped.
+
+    Returns:
+        One `<svg>` element that needs nothing else; the same for the same
+        parts, byte for byte.
+    """
+    values = [x if math.isfinite(x) else 0.0 for x in parts.values()]
+    low, high = min([0.0, *values]), max([0.0, *values])
+    scale = (_PARTS_WIDTH - _NAMES - _FIGURES) / ((high - low) or 1.0)
+    zero = _NAMES - low * scale
+    rows = []
+    for place, (name, value) in enumerate(zip(parts, values, strict=True)):
+        y = _TOP + _ROW * place
+        left, right = sorted((zero, zero + value * scale))
+        rows.append(
+            _text(_NAMES - 8, y + 14, plain(name, 22), "end")
+            + f'<rect x="{left:.1f}" y="{y + 3}" width="{right - left:.1f}" '
+            f'height="{_ROW - 7}" fill="#2a7f8a"/>'
+            + _text(right + 6, y + 14, f"{100 * value:.0f} %", "start")
+        )
+    height = _TOP + _ROW * len(rows) + 8
+    axis = (
+        f'<path d="M{zero:.1f} {_TOP}V{height - 8}" stroke="currentColor" '
+        'stroke-opacity="0.4"/>'
+    )
+    return _svg(_PARTS_WIDTH, height, 8, title, "".join(rows) + axis)
+
+
+def _svg(width: float, height: float, left: float, title: str, body: str) -> str:
     heading = escape(plain(title, 90))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'role="img" aria-label="{heading}" font-family="system-ui, sans-serif" '
         'font-size="12" fill="currentColor" stroke="none">'
         f"<title>{heading}</title>"
-        f'<text x="{_LEFT}" y="18" font-size="13" font-weight="600">{heading}</text>'
+        f'<text x="{left:g}" y="18" font-size="13" font-weight="600">{heading}</text>'
         f"{body}</svg>"
     )
 

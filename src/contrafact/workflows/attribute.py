@@ -4,165 +4,50 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import torch
 
-from contrafact.attribution.base import AttributionTask, Estimator, Queries, Scores
-from contrafact.attribution.draws import losses_at
+from contrafact.attribution.base import Estimator, Scores
 from contrafact.attribution.estimators import PREDICTS_RISE, make_estimator
 from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.hubs import check_hubs
 from contrafact.attribution.share_error import ShareError
 from contrafact.attribution.shares import ShareSettings, shares_of
-from contrafact.catalog import Workspace, read_audio, read_tags, write_json
+from contrafact.catalog import Workspace, write_json
 from contrafact.catalog.atomic import write_bytes
-from contrafact.catalog.audio import read_info
 from contrafact.catalog.files import digest_file
-from contrafact.core.entities import Recording
-from contrafact.core.errors import ConfigError, QueryError
+from contrafact.core.errors import ConfigError
 from contrafact.core.results import (
     Attribution,
-    Passage,
     QueryInfo,
     SourceKind,
-    SourceShare,
     attribution_to_json,
 )
-from contrafact.generators import Generator, LatentBatch
-from contrafact.generators.latents import LatentSet, cut_windows
 from contrafact.workflows import calibration
-from contrafact.workflows.generate import check_prompt
+from contrafact.workflows.asked import Asked, ask, measure
 from contrafact.workflows.index import (
     check_digest,
-    encoding_of,
     index_dir,
     stamp_of,
-    training_set,
-)
-from contrafact.workflows.latents import encode_file
-from contrafact.workflows.models import (
-    ModelRecord,
-    find_model,
-    open_model,
-    trained_on,
 )
 from contrafact.workflows.passages import find_passages
+from contrafact.workflows.profile import profile_of
 from contrafact.workflows.progress import Progress, silent, stage_progress
 from contrafact.workflows.report import query_copy, write_report
-from contrafact.workflows.serving import check_serving
 from contrafact.workflows.sources import artist_names, sources_of
 from contrafact.workflows.stores import home_of
 from contrafact.workflows.train import versions
 
 __all__ = [
-    "Asked",
-    "ask",
     "attribute",
-    "measure",
     "ready_estimator",
     "scores_of",
 ]
 
-_N_LOSS_DRAWS = 64
-_LONGEST_S = 1800.0  # every window of the song is held in memory at every draw
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Asked:
-    """A song, ready to be explained: the model, its corpus, the query.
-
-    Attributes:
-        queries: The song's windows; a song longer than the model's window
-            has several.
-        lengths: Length of each window in tokens.
-        notices: What must be said with any answer about the model.
-    """
-
-    record: ModelRecord
-    generator: Generator
-    data: LatentSet
-    recordings: list[Recording]
-    audio: Path
-    prompt: str
-    tags: Mapping[str, str]
-    queries: Queries
-    lengths: tuple[int, ...]
-    notices: tuple[str, ...] = ()
-
-    @property
-    def task(self) -> AttributionTask:
-        """What is attributed."""
-        return AttributionTask(self.generator, self.data)
-
-    @property
-    def weights(self) -> torch.Tensor:
-        """Part of the song that each window is, `(n_window,)`."""
-        return torch.tensor(self.lengths) / sum(self.lengths)
-
-
-def ask(
-    workspace: Workspace,
-    audio: Path,
-    *,
-    model: str,
-    prompt: str | None = None,
-    progress: Progress = silent,
-) -> Asked:
-    """Read a song and everything needed to explain it.
-
-    Raises:
-        ConfigError: If the prompt is no text, or too long.
-        AudioError: If the song cannot be read.
-        QueryError: If it is shorter than one latent token, or too long.
-        UnknownModelError: If there is no such model.
-        IndexMismatchError: If the catalog is not what the model learned.
-        WithdrawnError: If the model holds a withdrawn work whose policy
-            forbids this.
-    """
-    torch.set_num_threads(1)
-    check_prompt(prompt or "")
-    _require_short(audio)
-    sound = read_audio(audio, max_duration_s=_LONGEST_S)
-    record = find_model(workspace, model)
-    notices = check_serving(workspace, record)
-    generator = open_model(record)
-    encoding = encoding_of(generator)
-    if sound.duration_s < encoding.token_s:
-        raise QueryError(
-            f"{audio} lasts {sound.duration_s * 1000:.0f} ms, less than one latent "
-            f"token ({encoding.token_s * 1000:.0f} ms); there is nothing to attribute."
-        )
-    tags = read_tags(audio)
-    text = tags.get("contrafact_prompt", "") if prompt is None else prompt
-    latents = encode_file(audio, encoding, duration_s=sound.duration_s)
-    windows = [
-        part for _, part in cut_windows(latents, max_tokens=generator.max_tokens)
-    ]
-    return Asked(
-        record=record,
-        generator=generator,
-        data=training_set(workspace, record, generator, progress),
-        recordings=trained_on(workspace, record),
-        audio=audio,
-        prompt=text,
-        tags=tags,
-        queries=Queries(LatentBatch.stack(windows), (text,) * len(windows)),
-        lengths=tuple(int(part.shape[-1]) for part in windows),
-        notices=notices,
-    )
-
-
-def _require_short(audio: Path) -> None:
-    length_s = read_info(audio).duration_s
-    if length_s > _LONGEST_S:
-        raise QueryError(
-            f"{audio} lasts {length_s / 60:.0f} min; a song of up to "
-            f"{_LONGEST_S / 60:.0f} min can be attributed. Cut it into parts."
-        )
+_MOST_SEMITONES = 6
 
 
 def attribute(  # noqa: PLR0913 - options of a command
@@ -174,6 +59,7 @@ def attribute(  # noqa: PLR0913 - options of a command
     by: str = "artist",
     level: float = 0.9,
     prompt: str | None = None,
+    pitch_range: int = 0,
     report: Path | None = None,
     listen: bool = True,
     progress: Progress = silent,
@@ -190,6 +76,8 @@ def attribute(  # noqa: PLR0913 - options of a command
         level: Of the intervals; of the sources named as significant, up to half of
             what is missing to 1 may be false.
         prompt: What the song was made from; its tags are read if None.
+        pitch_range: Semitones up and down within which to look for the pitch at
+            which the model knows the song best; 0 takes the song as it is.
         report: Where to write an HTML report, if anywhere.
         listen: Whether to look for the passages that matched.
         progress: Told about every part.
@@ -209,7 +97,10 @@ def attribute(  # noqa: PLR0913 - options of a command
     if not 0 < level < 1:
         raise ConfigError(f"level must be between 0 and 1; found {level}.")
     workspace = home_of(workspace, model)
-    asked = ask(workspace, audio, model=model, prompt=prompt, progress=progress)
+    asked = ask(
+        workspace, audio, model=model, prompt=prompt,
+        pitches=_within(pitch_range), progress=progress,
+    )  # fmt: skip
     started = time.monotonic()
     method = ready_estimator(workspace, asked, estimator, progress)
     progress("attributing", 0, 1)
@@ -219,8 +110,7 @@ def attribute(  # noqa: PLR0913 - options of a command
         workspace, asked, method, scores, by=cast(SourceKind, by), level=level
     )
     if listen:
-        found = _passages(workspace, asked, method, result.tables["recording"])
-        result = replace(result, passages=found)
+        result = _listened(workspace, asked, method, scores, result)
     progress("attributing", 1, 1)
     result = replace(result, command=command, elapsed_s=time.monotonic() - started)
     folder = workspace.attributions_dir / result.attribution_id
@@ -229,6 +119,21 @@ def attribute(  # noqa: PLR0913 - options of a command
     if report is not None:
         write_report(workspace, result, None, report)
     return result
+
+
+def _within(pitch_range: int) -> list[float]:
+    """Return 0, 1, -1, 2, -2 and so on.
+
+    Raises:
+        ConfigError: If the range is not from 0 to 6.
+    """
+    if not 0 <= pitch_range <= _MOST_SEMITONES:
+        raise ConfigError(
+            f"The pitch range must be from 0 to {_MOST_SEMITONES} semitones; found "
+            f"{pitch_range}."
+        )
+    moved = range(1, pitch_range + 1)
+    return [0.0, *(float(x) for step in moved for x in (step, -step))]
 
 
 def ready_estimator(
@@ -260,14 +165,6 @@ def scores_of(method: Estimator, asked: Asked) -> Scores:
         overlap=found.overlap,
         null=found.null,
     )
-
-
-def measure(generator: Generator, asked: Asked) -> torch.Tensor:
-    """Return the song's loss at each of the shared draws, `(n_draws,)`."""
-    draws = asked.task.draws(_N_LOSS_DRAWS)
-    conditioning = generator.condition(asked.queries.prompts, n_tokens=asked.lengths)
-    losses = losses_at(generator, asked.queries.batch, conditioning, draws)
-    return asked.weights @ losses
 
 
 def _assembled(
@@ -317,22 +214,26 @@ def _assembled(
     )
 
 
-def _passages(
+def _listened(
     workspace: Workspace,
     asked: Asked,
     method: Estimator,
-    recordings: Sequence[SourceShare],
-) -> tuple[Passage, ...]:
-    """Return the passages that matched; none unless the estimator is the index."""
+    scores: Scores,
+    result: Attribution,
+) -> Attribution:
+    """Return the same with the passages that matched, if the index can tell."""
     if not isinstance(method, IndexEstimator):
-        return ()
-    return find_passages(
+        return result
+    passages, by_layer = find_passages(
         asked,
         method,
-        recordings,
+        result.tables["recording"],
         artists=artist_names(workspace, asked.recordings),
         directory=index_dir(workspace, asked.record),
     )
+    chosen = [p.recording_id for p in passages]
+    profile = profile_of(scores, by_layer, chosen, n_strata=asked.task.n_strata)
+    return replace(result, passages=passages, profile=profile)
 
 
 def _stamp(workspace: Workspace, asked: Asked, method: Estimator) -> str:
@@ -355,6 +256,7 @@ def _query_info(asked: Asked) -> QueryInfo:
         prompt=asked.prompt,
         loss=loss,
         untrained_loss=untrained,
+        pitch_semitones=asked.pitch_semitones,
     )
 
 
@@ -367,6 +269,8 @@ def _identity(asked: Asked, method: Estimator, info: QueryInfo, level: float) ->
         sorted(method.settings.items(), key=str),
         level,
     )
+    if info.pitch_semitones:
+        facts = (*facts, info.pitch_semitones)
     return "A-" + hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 

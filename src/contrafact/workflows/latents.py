@@ -14,6 +14,7 @@ from torch import Tensor
 
 from contrafact.catalog import Workspace, read_audio
 from contrafact.catalog.atomic import write_bytes
+from contrafact.catalog.pitch import change_pitch
 from contrafact.core.entities import Recording
 from contrafact.core.errors import TrainingError
 from contrafact.generators.latents import LatentSet, LatentWindow, cut_windows
@@ -53,10 +54,13 @@ class Encoding:
         return self.samples_per_token / self.sample_rate
 
 
-def encode_file(path: Path, encoding: Encoding, *, duration_s: float) -> Tensor:
+def encode_file(
+    path: Path, encoding: Encoding, *, duration_s: float, semitones: float = 0.0
+) -> Tensor:
     """Return the latents of an audio file, `(channel, n_tokens)`.
 
-    Silence is added to a recording shorter than one token.
+    Silence is added to a recording shorter than one token. The file is taken
+    `semitones` higher than it is.
     """
     piece_s = _PIECE_TOKENS * encoding.token_s
     parts: list[Tensor] = []
@@ -65,7 +69,7 @@ def encode_file(path: Path, encoding: Encoding, *, duration_s: float) -> Tensor:
         audio = read_audio(
             path, sample_rate=encoding.sample_rate, start_s=start_s, duration_s=piece_s
         )
-        samples = torch.from_numpy(audio.samples)[None]
+        samples = torch.from_numpy(change_pitch(audio, semitones).samples)[None]
         missing = max(0, encoding.samples_per_token - samples.shape[-1])
         if missing < encoding.samples_per_token:
             padded = torch.nn.functional.pad(samples, (0, missing))

@@ -27,7 +27,7 @@ from contrafact.core.units import Digest
 from contrafact.generators.latents import LatentSet
 
 if TYPE_CHECKING:
-    from contrafact.workflows.attribute import Asked
+    from contrafact.workflows.asked import Asked
 
 __all__ = ["find_passages"]
 
@@ -49,7 +49,7 @@ def find_passages(
     artists: Mapping[str, str],
     directory: Path,
     at_most: int = 5,
-) -> tuple[Passage, ...]:
+) -> tuple[tuple[Passage, ...], Mapping[str, float]]:
     """Return, for the most influential recordings, the passages that matched.
 
     In the song: where its gradient goes with the recording's. In the
@@ -64,15 +64,17 @@ def find_passages(
         at_most: Recordings to find passages of.
 
     Returns:
-        The passages, most influential recording first.
+        The passages, most influential recording first, and what part of the
+        influence of all of them each layer has.
     """
     finder = _Finder(asked, method, directory)
     best = sorted(shares, key=lambda s: -s.influence)[:at_most]
-    return tuple(
+    found = tuple(
         finder.passage(share, artists[share.id])
         for share in best
         if share.influence > 0
     )
+    return found, finder.by_layer
 
 
 class _WindowSet(LatentSet):
@@ -104,6 +106,7 @@ class _Finder:
         self.length = max(1, round(_PASSAGE_S / self.token_s))
         self._directions: dict[int, LayerGradients] = {}
         self._scores: Tensor | None = None
+        self.by_layer: dict[str, float] = {}
 
     def passage(self, share: SourceShare, artist: str) -> Passage:
         windows = self.asked.data.windows
@@ -128,7 +131,7 @@ class _Finder:
         """Return influence between spans of a window of the song and one of ours."""
         length = max(1, round(_SPAN_S / self.token_s))
         with self.method.checkpoint():
-            values = influence_map(
+            found = influence_map(
                 self.asked.generator,
                 self._example(self.asked.queries.select(query)),
                 self._example(self._train(row)),
@@ -136,9 +139,13 @@ class _Finder:
                 natural=self.method.natural,
                 n_tokens=length,
             )
+        for name, part in found.by_layer.items():
+            self.by_layer[name] = self.by_layer.get(name, 0.0) + part
         return HeatMap(
             # Six digits are more than there is to see.
-            values=tuple(tuple(float(f"{x:.6g}") for x in row) for row in values),
+            values=tuple(
+                tuple(float(f"{x:.6g}") for x in row) for row in found.values.tolist()
+            ),
             query_start_s=sum(self.asked.lengths[:query]) * self.token_s,
             recording_start_s=self.asked.data.windows[row].start_s,
             span_s=length * self.token_s,

@@ -36,13 +36,8 @@ from contrafact.core.results import (
 )
 from contrafact.generators import load_generator
 from contrafact.workflows import calibration
-from contrafact.workflows.attribute import (
-    Asked,
-    ask,
-    measure,
-    ready_estimator,
-    scores_of,
-)
+from contrafact.workflows.asked import Asked, ask, measure
+from contrafact.workflows.attribute import ready_estimator, scores_of
 from contrafact.workflows.generate import SamplingSettings, sample_audio
 from contrafact.workflows.models import find_model
 from contrafact.workflows.progress import Progress, silent
@@ -154,6 +149,7 @@ def _checked(
         query_copy(workspace, attribution),
         model=attribution.model_id,
         prompt=attribution.query.prompt,
+        pitches=(attribution.query.pitch_semitones,),
         progress=progress,
     )
     scores = _scores_again(workspace, asked, attribution, progress)
