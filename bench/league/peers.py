@@ -5,11 +5,10 @@
     pip install --no-deps --target build/peers einops opt-einsum pyyaml psutil
     python bench/league --estimators index kronfluence traker dattri
 
-Each package takes the gradients, preconditions, compresses and scores by its own code;
-from here come the loss, the examples and what it is to be asked. None is a dependency
-of contrafact: `--target` keeps them in a folder of their own. All take the finished
-model (`middle` is tried, too, as `kronfluence-middle` and so on), four noise draws an
-example, spread over the noise levels and shared by all.
+Gradients, preconditioning, compression and scores are each package's own; from here
+come the loss and the examples. None is a dependency of contrafact: `--target` keeps them
+in a folder of their own. All take the finished model (or, as `kronfluence-middle` and so
+on, that in mid-training) and four noise draws an example, shared by all.
 
 - kronfluence: EK-FAC over all linear layers, its defaults; Grosse et al., 2023.
 - traker: TRAK; the random projection is contrafact's, to 4,096 numbers, since the one
