@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from asked import features_of
 from numpy.typing import NDArray
-from peers import PeerEstimator, make_peer
+from peer import PeerEstimator
+from peers import make_peer
 from truth import GENERATED, LeagueTruth, Sources
 from world import World
 
