@@ -55,7 +55,11 @@ class Settings:
     @property
     def edges_hz(self) -> Array:
         """Edges of the bands, `(n_bands + 1,)`."""
-        steps = np.arange(self.n_bands + 1) / self.bands_per_octave
+        return self.edges_beside(0)
+
+    def edges_beside(self, count: int) -> Array:
+        """Return the edges with those of so many bands more on either side."""
+        steps = np.arange(-count, self.n_bands + count + 1) / self.bands_per_octave
         return np.asarray(self.lowest_hz * 2.0**steps, dtype=np.float64)
 
     @property

@@ -8,6 +8,7 @@ marked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from scipy.fft import irfft, rfft
 
 from contrafact.matching.watermarks import bits
 from contrafact.matching.watermarks.layout import Layout
-from contrafact.matching.watermarks.spectrum import AROUND_S, Bands, Summed, differences
+from contrafact.matching.watermarks.spectrum import Bands, Summed, differences
 
 __all__ = ["N_READINGS", "Reading", "readings"]
 
@@ -28,8 +29,14 @@ _COARSE_S, _FINE_S = 12.0, 30.0
 """No tempo on a grid is exact enough for all of a long sound."""
 _SEMITONE = 2 ** (1 / 12)
 _PITCHES = [_SEMITONE ** (i / 2) for i in range(-10, 11) if i]
-_TEMPI = [1 + i / 250 for i in range(-64, 91) if i]
-_NEAR = (0.998, 0.999, 1.0, 1.001, 1.002)
+_TEMPI = [1 + i / 125 for i in range(-32, 46) if i]
+_NEAR = (0.996, 0.998, 1.0, 1.002, 1.004)
+_PARTS = 9
+"""Pitches to a band: finer ones look the same."""
+_BESIDE = 4
+"""Bands by which the pitches that are tried move the mark."""
+_LONGEST_S = 120.0
+"""Of a long sound, pitches between bands are looked for in its middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,12 +88,12 @@ class _Summed:
     def __init__(self, bands: Bands, layout: Layout) -> None:
         self._bands, self._layout = bands, layout
         self._patterns = {step: _pattern(layout, step) for step in (1, _COARSE)}
-        self._parts: dict[float, Bands] = {}
-        self._of_pitch: tuple[tuple[float, float], Summed] | None = None
+        self._of_part: dict[int, Summed] = {}
 
     def coarse(self, tempo: float, pitch: float) -> float:
         """Return how clearly the pattern is seen."""
-        folded = self._folded(tempo, pitch, _COARSE, _COARSE_S)
+        longest_s = _FINE_S if tempo == 1.0 else _COARSE_S
+        folded = self._folded(tempo, pitch, _COARSE, longest_s)
         return float(self._seen(folded, _COARSE).max())
 
     def fine(self, tempo: float, pitch: float, n_best: int) -> list[Reading]:
@@ -116,35 +123,35 @@ class _Summed:
 
         return max((tempo * by for by in _NEAR), key=seen)
 
-    def _summed(self, pitch: float, longest_s: float) -> Summed:
-        """Return levels at a pitch; of the middle alone, with what is around it."""
-        key = pitch, longest_s
-        if self._of_pitch is None or self._of_pitch[0] != key:
-            levels = self._part(longest_s).levels(pitch)
-            self._of_pitch = (key, Summed.of(levels, self._layout.settings))
-        return self._of_pitch[1]
+    def _summed(self, pitch: float) -> Summed:
+        """Return levels at the nearest pitch of a grid.
 
-    def _part(self, longest_s: float) -> Bands:
-        if longest_s not in self._parts:
-            bands = self._bands
-            hops = (longest_s + 2 * AROUND_S) / self._layout.settings.hop_s
-            is_all = hops >= bands.summed.shape[1]
-            self._parts[longest_s] = bands if is_all else bands.middle(round(hops))
-        return self._parts[longest_s]
+        Bands are even in pitch: whole bands higher is the same, some bands on.
+        """
+        settings = self._layout.settings
+        steps = round(_PARTS * settings.bands_per_octave * math.log2(pitch))
+        whole, part = divmod(steps, _PARTS)
+        if part not in self._of_part:
+            n_frames = round(_LONGEST_S / settings.hop_s)
+            bands = self._bands.middle(n_frames) if part else self._bands
+            by = 2.0 ** (part / _PARTS / settings.bands_per_octave)
+            levels = bands.levels(by, beside=_BESIDE)
+            self._of_part[part] = Summed.of(levels, settings)
+        return self._of_part[part].bands(_BESIDE + whole, settings.n_bands)
 
     def _folded(self, tempo: float, pitch: float, step: int, longest_s: float) -> Array:
         """Return the sum over all messages, `(period / step, n_bands)`."""
         settings = self._layout.settings
-        if tempo == 1.0:
-            summed = self._summed(pitch, np.inf)
-        else:
-            summed = self._summed(pitch, longest_s)
+        summed = self._summed(pitch)
+        if tempo != 1.0 or step > 1:
             summed = summed.middle(round(longest_s / settings.hop_s))
         found = differences(summed, settings, tempo=tempo, step=step)
         period = settings.period // step
-        missing = -len(found) % period
-        whole = np.pad(found, ((0, missing), (0, 0)))
-        folded: Array = whole.reshape(-1, period, whole.shape[1]).sum(axis=0)
+        n_whole = len(found) // period
+        whole = found[: n_whole * period].reshape(n_whole, period, found.shape[1])
+        folded: Array = whole.sum(axis=0)
+        rest = found[n_whole * period :]
+        folded[: len(rest)] += rest
         return folded
 
     def _seen(self, folded: Array, step: int) -> Array:

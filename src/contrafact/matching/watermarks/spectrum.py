@@ -18,7 +18,6 @@ from contrafact.matching.watermarks.base import Samples
 from contrafact.matching.watermarks.layout import Settings
 
 __all__ = [
-    "AROUND_S",
     "Bands",
     "Summed",
     "blocks_of",
@@ -31,7 +30,7 @@ __all__ = [
 Array = NDArray[np.float64]
 _FLOOR = 1e-7  # of the mean power of all bands: 70 dB below it nothing counts
 _LEAST_SPREAD_DB = 0.35
-AROUND_S = 1.6
+_AROUND_S = 1.6
 """Over which it is measured how much a band usually changes."""
 _HELD_BACK = 1.5
 _N_FRAMES = 2000
@@ -90,20 +89,25 @@ class Bands:
         part = np.ascontiguousarray(self.summed[:, start : start + n_frames])
         return replace(self, summed=part)
 
-    def levels(self, pitch: float = 1.0) -> Array:
-        """Return the level of each band, dB, `(n_bands, n_frames)`.
+    def levels(self, pitch: float = 1.0, *, beside: int = 0) -> Array:
+        """Return the level of each band, dB, `(n_bands + 2 * beside, n_frames)`.
 
         Args:
             pitch: Read as if all frequencies were this much higher.
+            beside: So many bands below the lowest and above the highest, too.
         """
-        places = self.settings.edges_hz * pitch / self.hz_per_bin + 0.5
+        edges_hz = self.settings.edges_beside(beside)
+        places = edges_hz * pitch / self.hz_per_bin + 0.5
         places = np.minimum(places, self.summed.shape[0] - 1.001)
         whole = places.astype(int)
         part = (places - whole)[:, None]
         at = self.summed[whole] * (1 - part) + self.summed[whole + 1] * part
         power = np.diff(at, axis=0)
-        floor = _FLOOR * float(power.mean()) + 1e-12
-        levels: Array = 10.0 * np.log10(power + floor)
+        own = power[beside : beside + self.settings.n_bands]
+        floor = _FLOOR * float(own.mean()) + 1e-12
+        # 32 bits hold a level to .00001 dB, and logarithms of them cost a fifth.
+        natural = np.log((power + floor).astype(np.float32))
+        levels: Array = natural.astype(np.float64) * (10.0 / np.log(10.0))
         return levels
 
 
@@ -136,6 +140,11 @@ class Summed:
         start = max(0, (len(self.usual) - n_frames) // 2)
         end = start + n_frames
         return Summed(self.levels[start : end + 1], self.usual[start:end])
+
+    def bands(self, first: int, count: int) -> Summed:
+        """Return some bands of it."""
+        chosen = slice(first, first + count)
+        return Summed(self.levels[:, chosen], self.usual[:, chosen])
 
 
 def differences(
@@ -198,11 +207,21 @@ def _second_differences(summed: Array, settings: Settings) -> Array:
 
 def usual_change(raw: Array, settings: Settings) -> Array:
     """Return how large differences are around each, dB, as `raw`."""
-    width = max(1, round(AROUND_S / settings.hop_s))
-    summed = _summed(np.abs(raw))
-    n = raw.shape[1]
-    low = np.maximum(np.arange(n) - width // 2, 0)
-    high = np.minimum(low + width, n)
-    mean = (summed[:, high] - summed[:, low]) / (high - low)
+    width = max(1, round(_AROUND_S / settings.hop_s))
+    summed, n = _summed(np.abs(raw)), raw.shape[1]
+    if n <= width:
+        n_summed = np.full(n, n) - np.maximum(np.arange(n) - width // 2, 0)
+        mean = _ending(summed, n_summed)
+    else:
+        whole = (summed[:, width:] - summed[:, :-width]) / width
+        first = np.repeat(whole[:, :1], width // 2, axis=1)
+        n_summed = np.arange(width - 1, width // 2, -1)
+        mean = np.hstack([first, whole, _ending(summed, n_summed)])[:, :n]
     usual: Array = 1.25 * mean + _LEAST_SPREAD_DB
     return usual
+
+
+def _ending(summed: Array, n_summed: NDArray[np.int64]) -> Array:
+    """Return the means of the last so many places of each row."""
+    found: Array = (summed[:, -1:] - summed[:, -1 - n_summed]) / n_summed
+    return found
