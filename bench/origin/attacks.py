@@ -17,15 +17,17 @@ from material import RATE
 from numpy.typing import NDArray
 from scipy.signal import istft, stft
 
-from contrafact.matching.origin.chain import RATE as HEARD_RATE
+from contrafact.matching.origin.pulse import PULSE_AXIS
 from contrafact.matching.origin.residual import AXIS
 
-__all__ = ["log_spectral_distance", "notched", "printed", "resynthesised", "steadiness"]
+__all__ = ["beaten", "log_spectral_distance", "notched", "printed", "resynthesised"]
 
 Samples = NDArray[np.float32]
 Values = NDArray[np.float64]
 _N = 16_384
-_FINE = 8_192
+_N_RATES = 3
+_APART = 50
+"""Places of the axis, 2 %, that rates are apart at least."""
 
 
 def _filtered(samples: Samples, gain_db: Values) -> Samples:
@@ -42,9 +44,36 @@ def notched(samples: Samples, template: Values, strength: float) -> Samples:
     return _filtered(samples, -strength * template)
 
 
-def printed(samples: Samples, template: Values, strength: float) -> Samples:
-    """Filter a class's mean residual in: a spoof on a recording by people."""
-    return _filtered(samples, strength * template)
+def printed(
+    samples: Samples, template: Values, strength: float, *, scale: float = 1.0
+) -> Samples:
+    """Filter a class's mean residual in: a spoof on a recording by people.
+
+    Args:
+        samples: By people.
+        template: The class's mean residual.
+        strength: Times its depth.
+        scale: As if the class had been raised by this factor.
+    """
+    at = np.interp(AXIS / scale, AXIS, template, left=0.0, right=0.0)
+    return _filtered(samples, strength * at)
+
+
+def beaten(samples: Samples, template: Values, depth: float) -> Samples:
+    """Make the level beat at the rates of a class: a spoof of its pulse.
+
+    Args:
+        samples: By people.
+        template: The class's mean pulse.
+        depth: Of all beating together, as a part of the level.
+    """
+    left, time = template.copy(), np.arange(len(samples)) / RATE
+    gain = np.ones(len(samples))
+    for _ in range(_N_RATES):
+        place = int(left.argmax())
+        gain += depth / _N_RATES * np.cos(2 * np.pi * PULSE_AXIS[place] * time)
+        left[max(0, place - _APART) : place + _APART] = 0.0
+    return np.asarray(samples * gain, np.float32)
 
 
 def resynthesised(samples: Samples, cut_hz: float) -> Samples:
@@ -72,28 +101,3 @@ def log_spectral_distance(a: Samples, b: Samples) -> float:
         )
         levels.append(10 * np.log10(power + 1e-9))
     return float(np.sqrt(np.mean((levels[0] - levels[1]) ** 2)))
-
-
-def steadiness(samples: Samples, template: Values) -> float:
-    """Return how much more of a template quiet frames show than loud ones.
-
-    A decoder adds its lines whatever is played, so they stand out where it is
-    quiet; a filter that was printed on multiplies, and is the same everywhere.
-
-    Returns:
-        Weighed mean residual in the quietest third of frames less that in the
-        loudest third, in units of the template.
-    """
-    low = np.asarray(soxr.resample(samples, RATE, HEARD_RATE), np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(low, _FINE)[:: _FINE // 4]
-    power = np.abs(np.fft.rfft(frames * np.hanning(_FINE))) ** 2
-    order = np.argsort(power.sum(1))
-    third = max(1, len(order) // 3)
-    hz = np.arange(_FINE // 2 + 1) * HEARD_RATE / _FINE
-    shape = np.interp(hz, AXIS, template, left=0.0, right=0.0)
-    found = []
-    for part in (order[:third], order[-third:]):
-        level = 10 * np.log10(power[part] + 1e-12).mean(0)
-        level = level - np.convolve(level, np.ones(21) / 21, mode="same")
-        found.append(float(level @ shape / (shape @ shape)))
-    return found[0] - found[1]

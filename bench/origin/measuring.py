@@ -7,14 +7,14 @@ Nothing here decides anything: calibration, ranking and rules are those of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from material import Features
 from numpy.typing import NDArray
 
 from contrafact.matching.origin.calibration import Calibration, Rows, calibrate
-from contrafact.matching.origin.joining import Rules, rank
+from contrafact.matching.origin.joining import Rules, judge, rank
 
 __all__ = ["Answer", "Asked", "answers", "auroc", "calibrated", "chosen", "leave_out"]
 
@@ -29,18 +29,20 @@ class Answer:
 
     Attributes:
         is_ai: Whether it is called generated.
+        is_ai_wary: Whether it is by the rules of those who expect spoofs.
         named: The name that is given, if any.
         nearest: The class that fits best.
         known: How sure any class is as it is, in [0, 1].
-        p_residual, p_comb: Against recordings by people.
+        p_traces, p_comb: Against recordings by people.
         scale: That fits best.
     """
 
     is_ai: bool
+    is_ai_wary: bool
     named: str | None
     nearest: str
     known: float
-    p_residual: float
+    p_traces: float
     p_comb: float
     scale: float
 
@@ -78,18 +80,18 @@ def _answer(
 ) -> Answer:
     scores = calibration.scores(values)
     ranking = rank(scores, calibration, rules)
-    surprise = max(s.surprise for s in scores.values())
-    p_residual = calibration.top.p_value(surprise)
-    p_comb = calibration.comb.p_value(comb)
-    is_ai = 2 * min(p_residual, p_comb) <= rules.false_alarms
+    judged = judge(scores, comb, calibration, rules)
+    is_ai = judged.p_value <= rules.false_alarms
+    wary = judge(scores, comb, calibration, replace(rules, is_wary=True))
     nearest, first = ranking.scores[0]
     return Answer(
         is_ai=is_ai,
+        is_ai_wary=wary.p_value <= rules.false_alarms,
         named=nearest if ranking.is_named and is_ai else None,
         nearest=nearest,
         known=max(s.sure_still for s in scores.values()),
-        p_residual=p_residual,
-        p_comb=p_comb,
+        p_traces=judged.p_traces,
+        p_comb=judged.p_comb,
         scale=first.scale,
     )
 

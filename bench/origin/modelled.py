@@ -62,7 +62,7 @@ def _joined(
     """Return whether each is called generated, and what is nearest then."""
     found = []
     for answer, score, number in zip(said, scores, numbers, strict=True):
-        own = min(1.0, 2 * min(answer.p_residual, answer.p_comb))
+        own = min(1.0, 2 * min(answer.p_traces, answer.p_comb))
         codec = nulls[int(number) % N_FOLDS].p_value(float(score))
         is_codec = codec <= _LIMIT / 2 < own
         nearest = STUDIO if is_codec else answer.nearest

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 from attacks import (
+    beaten,
     log_spectral_distance,
     notched,
     printed,
     resynthesised,
-    steadiness,
 )
 from closed import hits
 from material import Features, Samples, changed, decoded, features
-from measuring import Answer, answers, auroc, calibrated, chosen
+from measuring import Answer, answers, calibrated, chosen
 from numpy.typing import NDArray
 from setting import Setting
 from transformations import TRANSFORMATIONS
@@ -45,7 +45,10 @@ TESTED = (
 )  # fmt: skip
 ATTACKED = ("transposed-16k-256", "shuffle-24k-240", "istft-24k-300")
 Maker = Callable[[list[Samples]], Iterable[Samples]]
+Attack = Callable[[Samples, NDArray[np.float64]], Samples]
 STRENGTHS = (0.5, 1.0, 2.0)
+DEPTHS = (0.03, 0.1)
+SEMITONE = 2 ** (1 / 12)
 
 
 def _calibration(setting: Setting, places: list[int]) -> Calibration:
@@ -151,6 +154,9 @@ def _row(said: dict[str, list[Any]]) -> dict[str, Any]:
     named = [a.named == n for n, row in own.items() for a in row if a.named]
     return {
         "right": rate([h for n, row in own.items() for h in hits(row, n)]),
+        "right_wary": rate(
+            [a.is_ai_wary and a.nearest == n for n, row in own.items() for a in row]
+        ),
         "nearest_right": rate([a.nearest == n for n, row in own.items() for a in row]),
         "named_right": rate([a.named == n for n, row in own.items() for a in row]),
         "wrong_among_named": rate([not n for n in named]) if named else None,
@@ -163,43 +169,58 @@ def _row(said: dict[str, list[Any]]) -> dict[str, Any]:
 
 
 def measure_attacks(setting: Setting) -> dict[str, Any]:
-    """Return what removal and spoofing achieve, what they cost, and a defence."""
+    """Return what removal and spoofing achieve, with and without wariness, and cost."""
     places = setting.changed()
     calibration = _calibration(setting, places)
     clean = setting.sounds("none")
-    removal: dict[str, Any] = {}
-    spoofing: dict[str, Any] = {}
-    kept = setting.folder / "attacked"
     own = {n: [setting.sounds(n)[i] for i in places] for n in ATTACKED}
-    for strength in STRENGTHS:
-        out = {
-            n: [notched(s, _mark(calibration, n), strength) for s in own[n]]
-            for n in ATTACKED
+    people = {n: [clean[i] for i in places] for n in ATTACKED}
+    kept = setting.folder / "attacked"
+    found: dict[str, dict[str, Any]] = {"removal": {}, "spoofing": {}}
+    for side, before in (("removal", own), ("spoofing", people)):
+        for kind, attack in _attacks(side).items():
+            out = {
+                n: [attack(s, calibration.templates[n].values) for s in before[n]]
+                for n in ATTACKED
+            }
+            found[side][kind] = _attacked(calibration, before, out, kept, kind)
+            say(side, len(found[side]), len(_attacks(side)))
+    return found
+
+
+def _attacks(side: str) -> dict[str, Attack]:
+    """Return the attacks by what they are called; each has residual and pulse."""
+    if side == "removal":
+        return {
+            **{
+                f"filter the mean residual out, times {by:g}": (
+                    lambda s, mark, by=by: notched(s, mark[0], by)
+                )
+                for by in STRENGTHS
+            },
+            "low-pass at 3 kHz, phases rebuilt": lambda s, mark: resynthesised(
+                s, 3_000.0
+            ),
         }
-        removal[f"filter the mean residual out, times {strength:g}"] = _attacked(
-            calibration, own, out, kept, f"notch {strength:g}"
-        )
-        victims = {n: [clean[i] for i in places] for n in ATTACKED}
-        out = {
-            n: [printed(s, _mark(calibration, n), strength) for s in victims[n]]
-            for n in ATTACKED
-        }
-        spoofing[f"filter it in, times {strength:g}"] = _attacked(
-            calibration, victims, out, kept, f"print {strength:g}"
-        )
-    out = {n: [resynthesised(s, 3_000.0) for s in own[n]] for n in ATTACKED}
-    removal["low-pass at 3 kHz, phases rebuilt"] = _attacked(
-        calibration, own, out, kept, "resynthesised"
-    )
     return {
-        "removal": removal,
-        "spoofing": spoofing,
-        "defence": _defence(setting, calibration, places),
+        **{
+            f"filter it in, times {by:g}": (
+                lambda s, mark, by=by: printed(s, mark[0], by)
+            )
+            for by in STRENGTHS
+        },
+        "filter it in, times 2, a semitone up": lambda s, mark: printed(
+            s, mark[0], 2.0, scale=SEMITONE
+        ),
+        **{
+            f"filter it in, and beat by {depth:.0%}": (
+                lambda s, mark, depth=depth: beaten(
+                    printed(s, mark[0], 1.0), mark[1], depth
+                )
+            )
+            for depth in DEPTHS
+        },
     }
-
-
-def _mark(calibration: Calibration, name: str) -> NDArray[np.float64]:
-    return calibration.templates[name].values[0]
 
 
 def _attacked(
@@ -216,6 +237,7 @@ def _attacked(
     pairs = [(a, b) for n in after for a, b in zip(before[n], after[n], strict=True)]
     return {
         "called_ai": rate([a.is_ai for row in said.values() for a in row]),
+        "called_ai_wary": rate([a.is_ai_wary for row in said.values() for a in row]),
         "taken_for_it": rate([h for n, row in said.items() for h in hits(row, n)]),
         "named_as_it": rate([a.named == n for n, row in said.items() for a in row]),
         "snr_db": round(float(np.mean([_snr(a, b) for a, b in pairs])), 1),
@@ -232,48 +254,3 @@ def _snr(before: Samples, after: Samples) -> float:
     return float(
         10 * np.log10((a @ a) / max(float(np.sum((a - gain * b) ** 2)), 1e-12))
     )
-
-
-def _defence(
-    setting: Setting, calibration: Calibration, places: list[int]
-) -> dict[str, Any]:
-    """Reject what shows a mark as much where it is loud as where it is quiet.
-
-    The limit is what a tenth of true sounds of development sources fall below.
-    """
-    clean = setting.sounds("none")
-    dev = [i for i, s in enumerate(setting.chosen) if s.is_dev][: len(places)]
-    table = {}
-    true_all: list[float] = []
-    spoof_all: list[float] = []
-    passed: list[bool] = []
-    kept: list[bool] = []
-    for name in ATTACKED:
-        mark = _mark(calibration, name)
-        limit = float(
-            np.quantile([steadiness(setting.sounds(name)[i], mark) for i in dev], 0.1)
-        )
-        true = [steadiness(setting.sounds(name)[i], mark) for i in places]
-        spoofs = [printed(clean[i], mark, 1.0) for i in places]
-        said = answers(
-            calibration,
-            features(setting.folder / "attacked" / name, "print 1", lambda s=spoofs: s),
-        )
-        spoof = [steadiness(s, mark) for s in spoofs]
-        true_all += true
-        spoof_all += spoof
-        taken = [v for v, a in zip(spoof, said, strict=True) if a.is_ai]
-        passed += [v >= limit for v in taken]
-        kept += [v >= limit for v in true]
-        table[name] = {
-            "limit": round(limit, 3),
-            "true_median": round(float(np.median(true)), 3),
-            "spoof_median": round(float(np.median(spoof)), 3),
-        }
-    return {
-        "what": "the mark in quiet frames less that in loud ones",
-        "spoofs_called_ai_that_pass": rate(passed) if passed else None,
-        "true_sounds_that_pass": rate(kept),
-        "auroc": round(auroc(true_all, spoof_all), 4),
-        "by_generator": table,
-    }

@@ -187,6 +187,13 @@ def identify(
             help="A folder that holds weights of watermarks, in folders by name.",
         ),
     ] = None,
+    wary: Annotated[
+        bool,
+        typer.Option(
+            "--wary",
+            help="Expect forgery: lines of a generator count only with its beat.",
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -198,7 +205,9 @@ def identify(
     opened = open_workspace(workspace)
     from contrafact.workflows.origin import identify_origin
 
-    finding = identify_origin(opened, file, ask_models=models, weights=weights)
+    finding = identify_origin(
+        opened, file, ask_models=models, weights=weights, is_wary=wary
+    )
     if as_json:
         print_json(finding)
     else:

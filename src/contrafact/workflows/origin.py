@@ -16,7 +16,7 @@ from contrafact.catalog import Workspace, read_info
 from contrafact.core.errors import CredentialsError, EnrolmentError, SigningKeyError
 from contrafact.core.matches import OriginEvidence, OriginFinding
 from contrafact.core.units import digest_of
-from contrafact.matching.origin import MIN_S, Enrolled, OriginRegistry
+from contrafact.matching.origin import MIN_S, Enrolled, OriginRegistry, Rules
 from contrafact.workflows.mark import read_marks
 from contrafact.workflows.outputs import OutputRegister, find_outputs
 from contrafact.workflows.progress import Progress, silent, stage_progress
@@ -161,6 +161,7 @@ def identify_origin(
     *,
     ask_models: bool = False,
     weights: Path | None = None,
+    is_wary: bool = False,
 ) -> OriginFinding:
     """Return who made a recording, by all evidence there is.
 
@@ -169,6 +170,8 @@ def identify_origin(
         path: Any audio file.
         ask_models: Whether to ask the models that are held, which takes seconds.
         weights: Folder with a folder of weights for each watermark of others.
+        is_wary: Whether somebody may have printed a generator's lines on it; see
+            `Rules`.
 
     Raises:
         AudioError: If the file cannot be read, is silent, or under 4 s.
@@ -183,7 +186,8 @@ def identify_origin(
         from contrafact.workflows.origin_models import model_evidence
 
         others += model_evidence(workspace, path)
-    return open_registry(workspace).identify(path, others=others)
+    rules = Rules(is_wary=is_wary)
+    return open_registry(workspace).identify(path, others=others, rules=rules)
 
 
 def origin_of(workspace: Workspace, path: Path) -> OriginFinding | None:

@@ -150,3 +150,13 @@ def test_a_null_of_heavy_tails_believes_them() -> None:
     plain = Null(location=null.location, scale=null.scale, n=null.n)
     assert null.p_value(15.0) > 2 * plain.p_value(15.0)
     assert Null.of([1.0, 2.0, 3.0]).tail_scale == 0.0
+
+
+def test_a_null_of_surprises_never_makes_more_of_one() -> None:
+    """People's surprises at one class are near 0, and a fit to them too narrow."""
+    rng = np.random.default_rng(6)
+    scores = [float(s) for s in np.maximum(rng.exponential(size=24) - 1.0, 0.0)]
+    plain, wary = Null.of(scores), Null.of(scores, is_of_surprises=True)
+    assert plain.surprise(9.0) > 12.0
+    assert wary.surprise(9.0) == 9.0
+    assert wary.surprise(0.1) == min(0.1, plain.surprise(0.1))

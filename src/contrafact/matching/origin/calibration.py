@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from contrafact.matching.origin.nulls import Null
 from contrafact.matching.origin.residual import Values
 from contrafact.matching.origin.scaling import Fits, Template, transformed
-from contrafact.matching.origin.scores import ClassNulls, ClassScore
+from contrafact.matching.origin.scores import ClassNulls, ClassScore, ViewScore
 
 __all__ = [
     "MIN_HUMANS",
@@ -181,9 +181,9 @@ def calibrate(
     return Calibration(
         templates=templates,
         nulls=nulls,
-        top=Null.of(tops),
-        top_residual=Null.of([max(s.residual.surprise for s in r) for r in scored]),
-        top_pulse=Null.of([max(s.pulse.surprise for s in r) for r in scored]),
+        top=Null.of(tops, is_of_surprises=True),
+        top_residual=_top([[s.residual for s in row] for row in scored]),
+        top_pulse=_top([[s.pulse for s in row] for row in scored]),
         unseen_still=tuple(max(s.sure_still for s in r.values()) for r in unseen),
         unseen_moved=tuple(max(s.sure_moved for s in r.values()) for r in unseen),
         alike=_alike(known, rivals),
@@ -193,6 +193,12 @@ def calibrate(
         comb=Null.of(comb_scores),
         n_humans=len(np.unique(humans.sources)),
     )
+
+
+def _top(scored: Sequence[Sequence[ViewScore]]) -> Null:
+    """Return the null of the best class's surprise in one view."""
+    tops = [max(score.surprise for score in row) for row in scored]
+    return Null.of(tops, is_of_surprises=True)
 
 
 def _background(humans: Rows) -> _Background:

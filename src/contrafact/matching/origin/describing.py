@@ -14,6 +14,7 @@ from contrafact.matching.origin.scores import ClassScore
 __all__ = ["describe"]
 
 _PLAIN_COMB = 8.0
+_PLAIN_LINES = 6.0
 _MOVED = 0.002
 
 
@@ -50,6 +51,7 @@ def describe(
         said.append(f"The channels differ; this is of the {row.channel} one.")
     if ranked:
         said.append(_nearest(ranked[0], name))
+        said += _beatless(ranked[0])
     if is_disowned:
         said.append(
             f"The codec of {ranked[0][0]} does not know the sound: its trace may have "
@@ -84,6 +86,16 @@ def _nearest(first: tuple[str, ClassScore], name: str | None) -> str:
     if name:
         return f"Its residual is that of {first[0]}{moved}."
     return f"The nearest family is {first[0]}{moved}."
+
+
+def _beatless(first: tuple[str, ClassScore]) -> list[str]:
+    name, score = first
+    if not score.lacks_pulse or score.residual.surprise < _PLAIN_LINES:
+        return []
+    return [
+        f"It has the lines of {name} without its beat: it was stretched or changed in "
+        "pitch alone, or they were printed on it."
+    ]
 
 
 def _comb(row: Row) -> str:

@@ -18,7 +18,7 @@ from contrafact.matching.origin.describing import describe
 from contrafact.matching.origin.hearing import Heard, Row
 from contrafact.matching.origin.scores import ClassScore
 
-__all__ = ["Ranking", "Rules", "decide", "rank"]
+__all__ = ["Judged", "Ranking", "Rules", "decide", "judge", "rank"]
 
 _DECLARED = {"register": 0.999, "credentials": 0.99, "tags": 0.9}
 """Kinds that say it themselves, and how far each is believed."""
@@ -41,12 +41,17 @@ class Rules:
             may be given a name.
         margin: How far the best class must be above the second, in surprise.
         human: Probability from which a recording is called human.
+        is_wary: Whether spectra that were printed on are expected: a class whose
+            recordings beat plainly then counts only with its pulse, and an even
+            comb alone not at all. What was stretched, or changed in pitch alone,
+            is no longer found by such classes.
     """
 
     false_alarms: float = 0.01
     wrong_names: float = 0.02
     margin: float = 3.0
     human: float = 0.9
+    is_wary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,21 +236,59 @@ def _tell(row: Row, calibration: Calibration | None, rules: Rules) -> _Told:
     scores = calibration.scores(row.values)
     ranking = rank(scores, calibration, rules)
     name, top = ranking.scores[0]
-    surprise = max(score.surprise for score in scores.values())
-    p_traces = calibration.top.p_value(surprise)
-    p_comb = calibration.comb.p_value(row.comb.score)
+    judged = judge(scores, row.comb.score, calibration, rules)
     return _Told(
         row=row,
         ranked=ranking.scores,
         evidence=_kinds(row, calibration, scores, ranking),
-        p_value=min(1.0, 2 * min(p_traces, p_comb)),
-        surprise=surprise,
+        p_value=judged.p_value,
+        surprise=judged.surprise,
         named=name if ranking.is_named else None,
         measurements={
             **measurements,
             "scale": round(top.scale, 5),
-            "surprise": round(surprise, 3),
+            "surprise": round(judged.surprise, 3),
         },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What traces and comb are worth together.
+
+    Attributes:
+        surprise: That of the best class that counts.
+        p_traces, p_comb: Against recordings by people; 1 for a comb that does not
+            count.
+    """
+
+    surprise: float
+    p_traces: float
+    p_comb: float
+
+    @property
+    def p_value(self) -> float:
+        """Twice the smaller one."""
+        return min(1.0, 2 * min(self.p_traces, self.p_comb))
+
+
+def judge(
+    scores: Mapping[str, ClassScore],
+    comb: float,
+    calibration: Calibration,
+    rules: Rules,
+) -> Judged:
+    """Return what the scores of all classes, and of the comb, are worth."""
+    surprise = max(
+        min(score.surprise, score.pulse.surprise)
+        if rules.is_wary and score.lacks_pulse
+        else score.surprise
+        for score in scores.values()
+    )
+    return Judged(
+        surprise=surprise,
+        p_traces=calibration.top.p_value(surprise),
+        p_comb=1.0 if rules.is_wary else calibration.comb.p_value(comb),
     )
 
 
@@ -269,22 +312,27 @@ def rank(
 
     It must fit as sounds of that class do and those of others do not, be well
     above the second, and be told apart from it. Whether a class fits as it is
-    gets asked first: at some scale, an even comb is any other even comb.
+    gets asked first: at some scale, an even comb is any other even comb. If it
+    does so without the pulse of its class, its lines may have been printed on, and
+    it has no name; at another scale only the wary ask for that.
     """
     still = sorted(scores.items(), key=lambda item: -item[1].rank_still)
     limit = calibration.limit(rules.wrong_names, is_still=True)
     ahead = _ahead([score.rank_still for _, score in still])
     if still[0][1].sure_still > limit and ahead >= rules.margin:
-        is_named = not _has_twin(still[0][0], calibration)
+        first, score = still[0]
+        is_named = not (_has_twin(first, calibration) or score.lacks_pulse)
         return Ranking(scores=still, is_named=is_named)
     moved = sorted(scores.items(), key=lambda item: -item[1].rank)
     limit = calibration.limit(rules.wrong_names, is_still=False)
     ahead = _ahead([score.rank for _, score in moved])
+    first, score = moved[0]
     return Ranking(
         scores=moved,
-        is_named=moved[0][1].sure_moved > limit
+        is_named=score.sure_moved > limit
         and ahead >= rules.margin
-        and not _has_twin(moved[0][0], calibration),
+        and not _has_twin(first, calibration)
+        and not (rules.is_wary and score.lacks_pulse),
     )
 
 

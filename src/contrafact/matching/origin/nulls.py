@@ -39,6 +39,9 @@ class Null:
         n: Scores that it was fitted to.
         tail_from: Above it, the p-value is at least that of an exponential tail,
         tail_scale: which falls by e over so much; 0 if too few scores were there.
+        is_of_surprises: Whether scores are surprises themselves, of the best of some:
+            that is never worth more than it says. Of one that is asked alone, most
+            are near 0, and what is fitted to those is too narrow.
     """
 
     location: float
@@ -46,9 +49,10 @@ class Null:
     n: int
     tail_from: float = 0.0
     tail_scale: float = 0.0
+    is_of_surprises: bool = False
 
     @classmethod
-    def of(cls, scores: Sequence[float]) -> Null:
+    def of(cls, scores: Sequence[float], *, is_of_surprises: bool = False) -> Null:
         """Fit by the mean and the spread of scores, at least two."""
         values = np.asarray(scores, np.float64)
         scale = max(_LEAST_SCALE, float(values.std(ddof=1)) * math.sqrt(6) / math.pi)
@@ -61,6 +65,7 @@ class Null:
             n=len(values),
             tail_from=start if is_enough else 0.0,
             tail_scale=float(above.mean()) if is_enough else 0.0,
+            is_of_surprises=is_of_surprises,
         )
 
     def surprise(self, score: float) -> float:
@@ -79,7 +84,7 @@ class Null:
         if self.tail_scale and score > self.tail_from:
             tail = (score - self.tail_from) / self.tail_scale - math.log(_TAIL)
             surprise = min(surprise, tail)
-        return surprise
+        return min(surprise, score) if self.is_of_surprises else surprise
 
     def p_value(self, score: float) -> float:
         """Return how often the null scores as high, in (0, 1]."""

@@ -1,14 +1,19 @@
 """What fits are worth: against recordings by people, and against a class's own.
 
 A class is looked at in three views: the residual, the pulse, and both at one
-scale. Each has its own nulls. What a class is worth is the best of the three,
-paid for having looked three times.
+scale. Each has its own nulls. As a sound is, residual and pulse are two witnesses
+that know nothing of each other, and are joined; at other scales the best of the
+three views counts, paid for having looked three times.
+
+References:
+    Fisher, "Statistical Methods for Research Workers", 1932 (independent p-values
+    joined by their product).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +27,9 @@ __all__ = ["ClassNulls", "ClassScore", "Usual", "ViewNulls", "ViewScore"]
 _MOVED_COUNTS = 0.9
 _LEAST_USUAL = 0.02
 _SURE = 6.0
+_LEAST_PULSE = 0.5
+_AS_IT_IS = 0.8
+"""Part of the false alarms that is left to sounds whose scale was not changed."""
 
 
 class Usual(NamedTuple):
@@ -94,6 +102,13 @@ class ViewScore(NamedTuple):
         return max(self.rank_still, self.moved * self._typical_moved)
 
     @property
+    def part(self) -> float:
+        """How much of what its own recordings reach is reached, at any scale."""
+        best = _part(self.fit.best, self.usual.best)
+        soft = _part(self.fit.soft, self.usual.soft)
+        return max(_part(self.fit.still, self.usual.still), best, soft)
+
+    @property
     def surprise(self) -> float:
         """The better of both, paid for having looked twice."""
         return max(0.0, max(self.still, self.moved) - math.log(2))
@@ -152,13 +167,29 @@ class ClassScore(NamedTuple):
 
     @property
     def still(self) -> float:
-        """Surprise at the scale that the class has."""
-        return _best(view.still for view in self)
+        """Surprise at the scale that the class has: residual and pulse together."""
+        joined = self.residual.still + self.pulse.still
+        return joined - math.log1p(joined)
+
+    @property
+    def moved(self) -> float:
+        """Surprise at the best scale, in the best view."""
+        return max(view.moved for view in self) - math.log(len(self))
+
+    @property
+    def lacks_pulse(self) -> bool:
+        """Whether the class's own recordings beat plainly at its step, and this not.
+
+        A filter prints lines on a spectrum and leaves the power as it was. What
+        changes pitch without speed, or speed without pitch, takes the pulse, too.
+        """
+        return self.pulse.is_plain and self.pulse.part < _LEAST_PULSE
 
     @property
     def surprise(self) -> float:
         """Surprise at any scale."""
-        return _best(view.surprise for view in self)
+        still = self.still + math.log(_AS_IT_IS)
+        return max(0.0, still, self.moved + math.log(1 - _AS_IT_IS))
 
     @property
     def rank_still(self) -> float:
@@ -171,8 +202,16 @@ class ClassScore(NamedTuple):
     @property
     def rank(self) -> float:
         """What classes are put in order by."""
-        moved = max(view.rank for view in self)
-        return max(self.rank_still, moved)
+        return max(self.rank_still, *(view.rank for view in self._ranking))
+
+    @property
+    def _ranking(self) -> tuple[ViewScore, ...]:
+        """The views that count at another scale.
+
+        There, a pulse alone is that of many steps: a hundred beats a second are
+        eighty, four semitones down. It counts where the class has nothing else.
+        """
+        return (self.residual, self.both) if self.residual.is_plain else tuple(self)
 
     @property
     def sure_still(self) -> float:
@@ -192,16 +231,12 @@ class ClassScore(NamedTuple):
     @property
     def leading(self) -> ViewScore:
         """The view in which it fits best."""
-        return max(self, key=lambda view: view.rank)
+        return max(self._ranking, key=lambda view: view.rank)
 
     @property
     def scale(self) -> float:
         """The scale at which it fits best."""
         return self.leading.scale
-
-
-def _best(surprises: Iterable[float]) -> float:
-    return max(0.0, max(surprises) - math.log(3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
