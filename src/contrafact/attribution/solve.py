@@ -8,18 +8,17 @@ the windows of the corpus.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from contrafact.attribution.principal import blocks, grams
 from contrafact.attribution.store import FeatureStore
 
 __all__ = ["FisherSolve"]
-
-_ROWS = 256  # windows held in memory at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +55,7 @@ class FisherSolve:
                 features over the number of windows; above 0.
         """
         n, is_dual = store.n_windows, store.n_windows <= store.n_features
-        matrix, length = _products(store, is_dual=is_dual)
+        matrix, length = grams(store, is_dual=is_dual)
         floor = (ridge * length / n).clamp_min(1e-30)
         matrix = matrix if is_dual else matrix / n
         matrix.diagonal(dim1=1, dim2=2).add_((floor * n if is_dual else floor)[:, None])
@@ -74,8 +73,7 @@ class FisherSolve:
         weights = self.store.products(features)
         weights = torch.einsum("nkw,kwv->nkv", weights, self.inverse)
         rest = features.clone()
-        for start, part in enumerate(_rows(self.store)):
-            span = slice(start * _ROWS, start * _ROWS + len(part))
+        for span, part in blocks(self.store):
             rest -= torch.einsum("nkw,wkf->nkf", weights[..., span], part)
         return rest / self.floor.float()[:, None]
 
@@ -110,8 +108,7 @@ class FisherSolve:
         """
         shape = (len(n_windows), self.store.n_sets, self.store.n_features)
         sums = torch.zeros(shape)
-        for start, rows in enumerate(_rows(self.store)):
-            span = slice(start * _ROWS, start * _ROWS + len(rows))
+        for span, rows in blocks(self.store):
             sums.index_add_(0, owner[span], rows)
         sums /= n_windows.sqrt()[:, None, None]
         hat = torch.zeros(len(n_windows), len(n_windows))
@@ -129,27 +126,3 @@ class FisherSolve:
     def from_tensors(cls, store: FeatureStore, tensors: Mapping[str, Tensor]) -> Self:
         """Return the solve that `tensors` came from."""
         return cls(store, tensors["inverse"], tensors["floor"])
-
-
-def _rows(store: FeatureStore) -> Iterator[Tensor]:
-    """Yield the features of the windows, some at a time."""
-    for start in range(0, store.n_windows, _ROWS):
-        yield store.read(slice(start, min(start + _ROWS, store.n_windows)))
-
-
-def _products(store: FeatureStore, *, is_dual: bool) -> tuple[Tensor, Tensor]:
-    """Return `A_k A_k^T` or `A_k^T A_k`, float64, and mean squared lengths of rows."""
-    size = store.n_windows if is_dual else store.n_features
-    matrix = torch.zeros(store.n_sets, size, size, dtype=torch.float64)
-    length = torch.zeros(store.n_sets, dtype=torch.float64)
-    for first, rows in enumerate(_rows(store)):
-        length += rows.double().square().sum((0, 2))
-        if not is_dual:
-            matrix += torch.einsum("wkf,wkg->kfg", rows, rows).double()
-            continue
-        for second, others in enumerate(_rows(store)):
-            span = slice(first * _ROWS, first * _ROWS + len(rows))
-            other = slice(second * _ROWS, second * _ROWS + len(others))
-            found = torch.einsum("wkf,vkf->kwv", rows, others)
-            matrix[:, span, other] = found.double()
-    return matrix, length / store.n_windows

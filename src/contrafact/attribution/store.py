@@ -4,11 +4,13 @@
 DIR/
   manifest.json        settings, digests of model and corpus, format version
   factors.safetensors  preconditioner, stratum weights, kept coordinates
+  components.safetensors  of the numbers of a draw, those that features are of
   features.i8          (n_window, n_sets, n_features), int8
   scales.f32           (n_window, n_sets): a feature is its int8 times this
   solve.safetensors    inverse Fisher matrices between the features
   null.safetensors     scores of sounds without a source
   done.u8              one byte a shard of windows: 1 when it is written
+  numbers/             while it is built: the same files, before components
 ```
 
 A shard is marked done only after its features reached the disk, so a killed
@@ -39,13 +41,14 @@ __all__ = [
     "FORMAT",
     "FeatureStore",
     "check_manifest",
+    "dequantised",
     "quantise",
     "read_manifest",
     "read_tensors",
     "write_manifest",
 ]
 
-FORMAT = 2
+FORMAT = 3
 
 
 def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,6 +59,11 @@ def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
     """
     scale = features.abs().amax(-1).clamp_min(1e-30) / 127
     return (features / scale[..., None]).round().to(torch.int8), scale
+
+
+def dequantised(values: Tensor, scale: Tensor) -> Tensor:
+    """Return the features that `quantise` made these of, float32."""
+    return values.float() * scale[..., None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +171,7 @@ class FeatureStore:
         """Return the features of a span of windows, float32."""
         values = torch.from_numpy(np.array(self._open("features.i8")[span]))
         scales = torch.from_numpy(np.array(self._open("scales.f32")[span]))
-        return values.float() * scales[..., None]
+        return dequantised(values, scales)
 
     def products(self, queries: Tensor, *, at_most: int = 256) -> Tensor:
         """Return dot products of queries with every window, set by set.
@@ -182,10 +190,10 @@ class FeatureStore:
         return torch.cat(parts, dim=-1)
 
     def digest(self) -> str:
-        """Return SHA-256 over manifest, factors and features."""
+        """Return SHA-256 over all files but the marks of what is done."""
         state = hashlib.sha256()
         names = ["manifest.json", "factors.safetensors", "features.i8", "scales.f32"]
-        later = ("solve.safetensors", "null.safetensors")
+        later = ("components.safetensors", "solve.safetensors", "null.safetensors")
         names += [name for name in later if (self.directory / name).exists()]
         for name in names:
             with (self.directory / name).open("rb") as file:

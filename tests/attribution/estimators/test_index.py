@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import multiprocessing
 import os
 import signal
@@ -22,12 +23,15 @@ from contrafact.attribution.base import (
     sum_windows,
 )
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+from contrafact.attribution.store import FeatureStore
 from contrafact.core.errors import NotFittedError
 from contrafact.generators.latents import LatentSet
 from contrafact.generators.studio.generator import StudioGenerator
 from contrafact.generators.studio.training import Trainer, TrainingConfig
 
-SMALL = IndexSettings(n_draws=4, n_coordinates=600, n_features=300, n_workers=1)
+SMALL = IndexSettings(
+    n_draws=4, n_coordinates=600, n_features=300, n_components=10, n_workers=1
+)
 N_KILLS = 10
 
 
@@ -105,7 +109,13 @@ def test_any_number_of_workers_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    "name", ["features.i8", "factors.safetensors", "solve.safetensors"]
+    "name",
+    [
+        "features.i8",
+        "factors.safetensors",
+        "components.safetensors",
+        "solve.safetensors",
+    ],
 )
 def test_an_index_cut_short_is_refused(
     task: AttributionTask, tmp_path: Path, name: str
@@ -179,6 +189,69 @@ def test_without_a_ridge_nothing_is_solved(
     solved = IndexEstimator(SMALL).open(task, tmp_path / "solved")
     assert not (tmp_path / "plain" / "solve.safetensors").exists()
     assert not torch.allclose(plain.score(queries).values, solved.score(queries).values)
+
+
+def test_components_are_those_in_which_the_corpus_is_longest(
+    task: AttributionTask, tmp_path: Path
+) -> None:
+    """Of each draw, the first right singular vectors of the numbers of the corpus."""
+    plain = IndexEstimator(replace(SMALL, n_components=0))
+    numbers = plain.fit(task, tmp_path / "plain", progress=no_progress)
+    found = IndexEstimator(SMALL).fit(task, tmp_path / "kept", progress=no_progress)
+    rows = numbers.store.read(slice(None)).double()
+    kept = found.store.read(slice(None)).double()
+    assert kept.shape == (12, 4, 10)
+    for whole, part in zip(rows.unbind(1), kept.unbind(1), strict=True):
+        u, s, _ = torch.linalg.svd(whole, full_matrices=False)
+        wanted = (u[:, :10] * s[:10]) @ (u[:, :10] * s[:10]).T
+        assert torch.allclose(part @ part.T, wanted, atol=2e-2 * float(wanted.max()))
+
+
+def test_as_many_components_as_windows_lose_nothing(
+    task: AttributionTask, queries: Queries, tmp_path: Path
+) -> None:
+    """All but one, of which the corpus has next to nothing, give the same scores."""
+    task = replace(task, train=_twice(task.train))
+    numbers, kept = (
+        IndexEstimator(replace(SMALL, n_components=count)).fit(
+            task, tmp_path / str(count), progress=no_progress
+        )
+        for count in (0, 12)
+    )
+    a, b = numbers.score(queries).values, kept.score(queries).values
+    assert torch.allclose(a, b, atol=3e-2 * float(a.abs().max()))
+
+
+def _twice(train: LatentSet) -> LatentSet:
+    """Every window under two names, so that half of all directions are empty."""
+    other = tuple(replace(w, recording_id=f"{w.recording_id}b") for w in train.windows)
+    return LatentSet((*train.windows, *other), (*train.latents, *train.latents))
+
+
+def test_a_build_killed_between_numbers_and_components_goes_on(
+    task: AttributionTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers that are there are not taken again, and the bytes are the same."""
+    _build(task, tmp_path / "whole")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureStore, "write", _after(4, FeatureStore.write, killed))
+        with pytest.raises(KeyboardInterrupt):
+            _build(task, tmp_path / "killed")
+    assert (tmp_path / "killed" / "numbers").exists()
+    with pytest.raises(NotFittedError, match=r"cut short|not finished"):
+        IndexEstimator(SMALL).open(task, tmp_path / "killed")
+    _build(task, tmp_path / "killed")
+    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+
+
+def _after(count: int, do: Callable[..., None], then: Callable[..., None]):  # type: ignore[no-untyped-def]
+    """Return what does one thing so many times less one, and then another."""
+    calls = itertools.count(1)
+    return lambda *given: do(*given) if next(calls) < count else then()
 
 
 def test_more_noise_draws_make_replicates_agree(

@@ -26,10 +26,11 @@ def some(train: LatentSet, rows: list[int]) -> LatentSet:
     return LatentSet(tuple(windows[i] for i in rows), tuple(latents[i] for i in rows))
 
 
-@pytest.fixture
-def make(settings_of):
-    """Make a small index."""
-    return lambda: make_estimator("index", **settings_of("index"))
+@pytest.fixture(params=[0, 6], ids=["numbers", "components"])
+def make(settings_of, request):
+    """Make a small index, of numbers as they are and in components."""
+    settings = settings_of("index") | {"n_components": request.param}
+    return lambda: make_estimator("index", **settings)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def make(settings_of):
 def test_taken_over_equals_built_anew(
     make, task, corpus_of, queries, tmp_path: Path, before, now
 ):
-    """With the same factors, scores, panel and overlap are the same."""
+    """With the same factors and components, scores and overlap are the same."""
     whole = corpus_of(19)
     was = replace(task, train=some(whole, list(before)))
     is_now = replace(task, train=some(whole, list(now)))
@@ -56,7 +57,9 @@ def test_taken_over_equals_built_anew(
         progress=lambda done, total: n_new.append(total - done),
     )  # fmt: skip
     (tmp_path / "anew").mkdir()
-    shutil.copy(tmp_path / "old" / "factors.safetensors", tmp_path / "anew")
+    for name in ("factors.safetensors", "components.safetensors"):
+        if (tmp_path / "old" / name).exists():
+            shutil.copy(tmp_path / "old" / name, tmp_path / "anew")
     anew = make().fit(is_now, tmp_path / "anew", progress=no_progress)
     a, b = found.score(queries), anew.score(queries)
     assert a.recording_ids == b.recording_ids == is_now.train.recording_ids
@@ -95,3 +98,30 @@ def test_a_window_that_changed_has_another_name(train: LatentSet):
     ]
     names = {window_names(LatentSet((w,), (x,)))[0] for w, x in others}
     assert len(names | {window_names(train)[0]}) == 4
+
+
+def test_a_catalog_that_outgrows_its_numbers_gets_components(
+    settings_of, task, corpus_of, queries, tmp_path: Path
+):
+    """As if the index had been built anew with the same factors."""
+    settings = settings_of("index") | {"n_components": 15}
+
+    def make():
+        return make_estimator("index", **settings)
+
+    whole = corpus_of(19)
+    was = replace(task, train=some(whole, list(range(10))))
+    is_now = replace(task, train=whole)
+    make().fit(was, tmp_path / "old", progress=no_progress)
+    found = update_index(
+        make(), is_now, tmp_path / "new",
+        source=tmp_path / "old", before=was.train, progress=no_progress,
+    )  # fmt: skip
+    (tmp_path / "anew").mkdir()
+    shutil.copy(tmp_path / "old" / "factors.safetensors", tmp_path / "anew")
+    anew = make().fit(is_now, tmp_path / "anew", progress=no_progress)
+    assert not (tmp_path / "old" / "components.safetensors").exists()
+    assert (tmp_path / "new" / "components.safetensors").exists()
+    assert not (tmp_path / "new" / "numbers").exists()
+    a, b = found.score(queries).values, anew.score(queries).values
+    assert (a - b).abs().max() <= ROUNDED * b.abs().max()

@@ -16,16 +16,22 @@ from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._solving import n_windows_of, solve_of
 from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.preconditioning import DiagonalFisher, KroneckerFisher
+from contrafact.attribution.principal import project
 from contrafact.attribution.projection import SparseProjection
 from contrafact.attribution.solve import FisherSolve
-from contrafact.attribution.store import FeatureStore
+from contrafact.attribution.store import FeatureStore, dequantised, quantise
 
 __all__ = ["IndexState", "do_part", "prepare"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IndexState:
-    """What `fit` found: enough to turn any example into features."""
+    """What `fit` found: enough to turn any example into features.
+
+    Attributes:
+        store: Of what is kept of each window: of its numbers, or of those in
+            `components`, where there are any.
+    """
 
     task: AttributionTask
     store: FeatureStore
@@ -33,6 +39,7 @@ class IndexState:
     coordinates: Coordinates
     projection: SparseProjection
     stratum_weights: Tensor
+    components: Tensor | None = None
     solve: FisherSolve | None = None
     overlap: Overlap | None = None
     null: Tensor | None = None
@@ -61,11 +68,19 @@ class IndexState:
 
     def features(self, batch: Any, conditioning: Any, draws: Draws) -> Tensor:
         """Return features, `(batch, n_draws, n_features)`, float32."""
+        return self.in_components(self.numbers(batch, conditioning, draws))
+
+    def numbers(self, batch: Any, conditioning: Any, draws: Draws) -> Tensor:
+        """Return the numbers that components are of, as `features` does."""
         found = self.coordinates.features(
             self.task.generator, batch, conditioning, draws.singles(),
             measurement=self.task.measurement,
         )  # fmt: skip
         return self.projection.apply(found)
+
+    def in_components(self, numbers: Tensor) -> Tensor:
+        """Return numbers in components; as they are where there are none."""
+        return numbers if self.components is None else project(numbers, self.components)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,9 +113,14 @@ def do_part(part: int) -> NDArray[np.float32] | None:
         found: NDArray[np.float32] = fitted.features(*example, draws).numpy()
         return found
     rows = fitted.store.rows(part)
-    features = [
-        fitted.features(*fitted.task.train_batch(rows[i : i + 2]), draws)
-        for i in range(0, len(rows), 2)
-    ]
-    fitted.store.write(part, torch.cat(features))
+    numbers = torch.cat(
+        [
+            fitted.numbers(*fitted.task.train_batch(rows[i : i + 2]), draws)
+            for i in range(0, len(rows), 2)
+        ]
+    )
+    if fitted.components is not None:
+        # As if they had been stored before, so that it comes to the same bytes.
+        numbers = dequantised(*quantise(numbers))
+    fitted.store.write(part, fitted.in_components(numbers))
     return None

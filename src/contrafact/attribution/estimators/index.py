@@ -4,10 +4,10 @@ One step of unlearning the query would change a recording's loss by the dot
 product of their gradients through the inverse Fisher matrix; so the same
 ranking comes from gradients that were taken once and stored. Each gradient is
 whitened first, then reduced to the coordinates in which the corpus's gradients
-are large, those added up with random signs to fewer numbers, and these stored in
-eight bits, for every noise draw its own. Song and recording are compared at the
-same time and noise; between the numbers of a draw the whole Fisher matrix is
-solved, so that what many recordings have in common counts once.
+are large, those added up with random signs to fewer numbers, and of these the
+principal components stored in eight bits, for every noise draw its own. Song and
+recording are compared at the same time and noise; between the numbers of a draw the
+whole Fisher matrix is solved, so that what many recordings have in common counts once.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ from contrafact.attribution.base import (
 )
 from contrafact.attribution.coordinates import Coordinates
 from contrafact.attribution.draws import Draws
+from contrafact.attribution.estimators._components import (
+    COMPONENTS,
+    finish_components,
+    needs_components,
+    numbers_of,
+    read_components,
+    write_components,
+)
 from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.estimators._index_state import (
@@ -90,8 +98,10 @@ class IndexSettings:
         n_draws: Noise draws, the same for songs and for training windows.
         n_coordinates: Coordinates looked at, those of the largest whitened
             gradients; 0 for all.
-        n_features: Numbers kept a draw, each the sum of some coordinates with
-            random signs; 0 keeps the coordinates themselves.
+        n_features: Numbers a draw, each the sum of some coordinates with random
+            signs; 0 takes the coordinates themselves.
+        n_components: Principal components kept of the numbers of a draw, where
+            there are more windows than that; 0 keeps the numbers.
         ridge: Added to the variances of a draw's Fisher matrix, in units of the
             mean squared length of a window's features over the number of
             windows; 0 for no such matrix.
@@ -112,6 +122,7 @@ class IndexSettings:
     n_draws: int = 8
     n_coordinates: int = 16_384
     n_features: int = 4096
+    n_components: int = 384
     ridge: float = 0.3
     overlap: float = 0.5
     n_sample: int = 64
@@ -159,18 +170,9 @@ class IndexEstimator:
             if not factors.exists():
                 state = fit_factors(task, self._settings)
                 write_bytes(factors, save(state))
-            fitted = self._read(task, directory)
-            fitted.store.create()
-            if fitted.store.pending():
-                # Of other features, if any: files cut short were laid out anew.
-                for made in (SOLVE, NULL):
-                    (directory / made).unlink(missing_ok=True)
-            nulls = []
-            if not (directory / NULL).exists():
-                nulls = null_examples(task, self._settings.n_null)
-            features = self._fill(fitted, nulls, progress)
+            fitted, features = self._filled(task, directory, progress)
             solved = self._solved(fitted)
-            if nulls:
+            if len(features):
                 write_nulls(task, directory / NULL, solved.products(features))
         self._fitted, self._panel = self._with_nulls(solved, directory), None
         return self
@@ -189,7 +191,8 @@ class IndexEstimator:
             )
         check_manifest(directory, manifest, self._facts(task))
         fitted = self._read(task, directory)
-        if fitted.store.pending():
+        is_begun = needs_components(fitted, self._settings.n_components)
+        if is_begun or fitted.store.pending():
             raise NotFittedError(
                 f"The index in {directory} is not finished; "
                 "run `contrafact index build` again to go on."
@@ -294,6 +297,9 @@ class IndexEstimator:
     def _read(self, task: AttributionTask, directory: Path) -> IndexState:
         path = directory / "factors.safetensors"
         state = read_tensors(path)
+        components = None
+        if (directory / COMPONENTS).exists():
+            components = read_components(directory / COMPONENTS)
         try:
             kept, weights = state.pop("kept"), state.pop("stratum_weights")
         except KeyError as error:
@@ -311,9 +317,43 @@ class IndexEstimator:
             directory=directory,
             n_windows=len(task.train),
             n_sets=self._settings.n_draws,
-            n_features=projection.n_features,
+            n_features=projection.n_features
+            if components is None
+            else components.shape[2],
         )
-        return IndexState(task, store, preconditioner, coordinates, projection, weights)
+        return IndexState(
+            task, store, preconditioner, coordinates, projection, weights, components
+        )
+
+    def _filled(
+        self, task: AttributionTask, directory: Path, progress: Progress
+    ) -> tuple[IndexState, Tensor]:
+        """Write what is missing of all windows.
+
+        Returns:
+            What is fitted, and the features of sounds without a source; none where
+            their scores are known.
+        """
+        fitted, numbers = self._read(task, directory), None
+        finish_components(fitted)  # of a build that was killed
+        if needs_components(fitted, self._settings.n_components):
+            numbers = numbers_of(fitted)
+        state = numbers or fitted
+        state.store.create()
+        if state.store.pending():
+            # Of other features, if any: files cut short were laid out anew.
+            for made in (SOLVE, NULL):
+                (directory / made).unlink(missing_ok=True)
+        nulls = []
+        if not (directory / NULL).exists():
+            nulls = null_examples(task, self._settings.n_null)
+        features = self._fill(state, nulls, progress)
+        if numbers is not None:
+            write_components(numbers, directory, self._settings.n_components)
+            fitted = self._read(task, directory)
+            features = fitted.in_components(features) if nulls else features
+        finish_components(fitted)
+        return fitted, features
 
     def _fill(
         self, fitted: IndexState, nulls: list[Example], progress: Progress

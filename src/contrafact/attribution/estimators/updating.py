@@ -2,9 +2,9 @@
 
 Windows that are still there keep their features; those that are new are computed,
 those that went are gone. The factors stay: they were measured on some windows of the
-catalog as it was, and which coordinates are kept hangs on them. What comes out is the
-index that would be built anew with the same factors. After a large change, build it
-anew without them.
+catalog as it was, and which coordinates are kept hangs on them; so do components, where
+the older index has them. What comes out is the index that would be built anew with the
+same factors and components. After a large change, build it anew without them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from contrafact.attribution.base import AttributionTask, Progress
+from contrafact.attribution.estimators._components import (
+    COMPONENTS,
+    NUMBERS,
+    read_components,
+)
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.estimators.index import IndexEstimator
 from contrafact.attribution.projection import SparseProjection
@@ -76,24 +82,40 @@ def update_index(
         task.generator, before, task.measurement, task.seed, task.n_strata
     )
     check_manifest(source, found, facts_of(index.name, index.settings, was))
-    n_kept = len(read_tensors(source / _FACTORS)["kept"])
-    asked = index.settings["n_features"]
-    n_features = SparseProjection(n_kept, asked, seed=task.seed).n_features
-    n_sets = index.settings["n_draws"]
-    old, new = (
-        FeatureStore(
-            directory=place, n_windows=len(train), n_sets=n_sets, n_features=n_features
-        )
-        for place, train in ((source, before), (directory, task.train))
-    )
+    old = _store_of(index, was, source)
     if old.pending():
         raise NotFittedError(f"The index in {source} is not finished; finish it first.")
     write_manifest(directory, facts_of(index.name, index.settings, task))
-    if not (directory / _FACTORS).exists():
-        shutil.copyfile(source / _FACTORS, directory / f"{_FACTORS}.part")
-        (directory / f"{_FACTORS}.part").rename(directory / _FACTORS)
+    for name in (COMPONENTS, _FACTORS):
+        if (source / name).exists() and not (directory / name).exists():
+            shutil.copyfile(source / name, directory / f"{name}.part")
+            (directory / f"{name}.part").rename(directory / name)
+    new = replace(old, directory=directory, n_windows=len(task.train))
+    has_components = (source / COMPONENTS).exists()
+    kept = index.settings["n_components"]
+    if not has_components and 0 < kept < min(new.n_windows, new.n_features):
+        # The catalog has outgrown keeping its numbers as they are.
+        new = replace(new, directory=directory / NUMBERS)
     _take_over(old, new, window_names(before), window_names(task.train))
     return index.fit(task, directory, progress=progress)
+
+
+def _store_of(
+    index: IndexEstimator, task: AttributionTask, directory: Path
+) -> FeatureStore:
+    """Return the store of a finished index."""
+    if (directory / COMPONENTS).exists():
+        n_features = read_components(directory / COMPONENTS).shape[2]
+    else:
+        n_kept = len(read_tensors(directory / _FACTORS)["kept"])
+        asked = index.settings["n_features"]
+        n_features = SparseProjection(n_kept, asked, seed=task.seed).n_features
+    return FeatureStore(
+        directory=directory,
+        n_windows=len(task.train),
+        n_sets=index.settings["n_draws"],
+        n_features=n_features,
+    )
 
 
 def _take_over(
