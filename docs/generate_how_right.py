@@ -10,6 +10,7 @@ result; a table whose result is not there says so.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -197,14 +198,15 @@ def search_table(found: dict[str, Any]) -> str:
     """Return every setting that was tried, on both halves."""
     lines = [
         "| Settings | Share error, choosing | reporting | Correlation, choosing "
-        "| reporting |",
-        "|---|---|---|---|---|",
+        "| reporting | LDS, choosing | reporting |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in found["tries"]:
         a, b = one["choosing"], one["reporting"]
         lines.append(
             f"| {one['settings']} | {a['share_error']:.3f} | {b['share_error']:.3f} | "
-            f"{a['correlation']:.2f} | {b['correlation']:.2f} |"
+            f"{a['correlation']:.2f} | {b['correlation']:.2f} | "
+            f"{a.get('lds', math.nan):.2f} | {b.get('lds', math.nan):.2f} |"
         )
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,10 +19,20 @@ from contrafact.attribution.estimators.index import IndexEstimator, IndexSetting
 __all__ = ["features_of", "fitted_index"]
 
 
-def fitted_index(world: World, folder: Path, corpus: str) -> IndexEstimator:
-    """Return the index of the league, built if it is not there."""
-    index = IndexEstimator(IndexSettings(n_workers=1))
-    place = folder / f"{corpus}-league" / "index"
+def fitted_index(
+    world: World, folder: Path, corpus: str, *, name: str = "index", **settings: Any
+) -> IndexEstimator:
+    """Return the index of the league, built if it is not there.
+
+    Args:
+        world: Model and corpus.
+        folder: Where workspaces are kept.
+        corpus: Its name.
+        name: Of the index, another for other settings.
+        settings: Other than the default ones.
+    """
+    index = IndexEstimator(IndexSettings(n_workers=1, **settings))
+    place = folder / f"{corpus}-league" / name
     return index.fit(world.task, place, progress=lambda a, b: say("index", a, b))
 
 

@@ -1,11 +1,13 @@
-"""Which ridge, how much overlap, how many numbers? On both halves of the songs.
+"""Which ridge, how much overlap, how many components? On both halves of the songs.
 
     python bench/league/search.py --keep
 
-From the stored features of the league's index, without a gradient: the ridge of each
-draw's matrix, how much of what recordings have in common is believed, fewer numbers a
-draw, and what comes of comparing means over the draws instead of draw by draw. The
-default is to be what the choosing half says; the reporting half stands beside it.
+From an index that keeps all its numbers: the ridge of each draw's matrix, how much of
+what recordings have in common is believed, principal components or fewer sums a draw,
+and what comes of comparing means over the draws instead of draw by draw. Held against
+leaving out collections, and, where enough random halves are trained, against those of
+the same half (LDS). The default is to be what the choosing half says; the reporting
+half stands beside it.
 """
 
 from __future__ import annotations
@@ -27,15 +29,24 @@ from numpy.typing import NDArray
 from truth import GENERATED, LeagueTruth
 from world import TRUTH, World
 
-from common import RESULTS, say
+from common import RESULTS
 from contrafact.attribution.base import Scores
 from contrafact.attribution.estimators.index import IndexSettings
-from contrafact.attribution.evaluation import correlations, same_first, share_errors
+from contrafact.attribution.evaluation import (
+    MIN_SUBSETS,
+    correlations,
+    datamodeling_scores,
+    same_first,
+    share_errors,
+)
 from contrafact.attribution.overlap import Overlap
+from contrafact.attribution.principal import principal_components, project
 from contrafact.attribution.shares import influence_of_sources
+from contrafact.attribution.store import dequantised, quantise
 
-RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
-TRUSTS = (0.0, 0.5, 0.9, 1.0)
+RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0)
+TRUSTS = (0.0, 0.5, 0.9)
+COMPONENTS = (384, 256, 192, 128, 64)
 FEWER = (2048, 1024, 512, 256)  # of 4,096
 
 
@@ -52,15 +63,17 @@ def main() -> None:
     sources = truth.sources("collection")
     if sources is None:
         sys.exit("The truth does not yet leave out every collection.")
-    index = fitted_index(world, chosen.folder, chosen.corpus)
+    index = fitted_index(
+        world, chosen.folder, chosen.corpus, name="numbers", n_components=0
+    )
     kept = chosen.folder / f"{chosen.corpus}-league"
     asked = features_of(index, [world.query(r) for r in rows], kept)
     groups = world.groups("collection", sources.names)
     tries: list[dict[str, Any]] = []
     for name, scores in _variants(world, index.store, asked):
         found = influence_of_sources(scores, groups)
-        tries.append({"settings": name} | _halves(truth, found, sources.mean))
-        say("tries", len(tries), len(RIDGES) * len(TRUSTS) + len(FEWER) + 3)
+        figures = _halves(truth, scores, found, sources.mean)
+        tries.append({"settings": name} | figures)
     best = min(tries, key=lambda t: t["choosing"]["share_error"])
     document = {
         "command": "python bench/league/search.py --keep",
@@ -91,9 +104,16 @@ def _variants(world: World, store: Any, asked: torch.Tensor) -> Any:
     means = (asked.mean(1, keepdim=True), rows.mean(1, keepdim=True))
     values, hat = _solved(*means, default.ridge)
     yield "means over draws compared", _scores(values, hat, ids, default.overlap)
+    for count in COMPONENTS:
+        components = principal_components(store, count)
+        some = [dequantised(*quantise(project(x, components))) for x in (asked, rows)]
+        for ridge in (default.ridge, 3.0):
+            values, hat = _solved(*some, ridge)
+            name = f"{count} components, ridge {ridge}"
+            yield name, _scores(values, hat, ids, default.overlap)
     for count in FEWER:
         values, hat = _solved(_fewer(asked, count), _fewer(rows, count), default.ridge)
-        yield f"{count} numbers a draw", _scores(values, hat, ids, default.overlap)
+        yield f"{count} sums a draw", _scores(values, hat, ids, default.overlap)
 
 
 def _scores(
@@ -124,9 +144,12 @@ def _solved(
 
 
 def _halves(
-    truth: LeagueTruth, found: NDArray[np.float64], real: NDArray[np.float64]
+    truth: LeagueTruth,
+    scores: Scores,
+    found: NDArray[np.float64],
+    real: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """Return three figures on both halves of the songs."""
+    """Return the figures of both halves of the songs, and of subsets."""
     result: dict[str, Any] = {}
     for half in ("choosing", "reporting"):
         rows = truth.rows(GENERATED, half)  # type: ignore[arg-type]
@@ -136,6 +159,14 @@ def _halves(
             "correlation": round(float(correlations(a, b).mean()), 4),
             "top1": round(float(same_first(a, b).mean()), 4),
         }
+        names = truth.subsets("half", half)  # type: ignore[arg-type]
+        if len(names) >= MIN_SUBSETS:
+            lds = datamodeling_scores(
+                scores.values.double().numpy()[rows],
+                truth.left_out_matrix("half", names),
+                truth.subset_losses("half", names)[rows],
+            )
+            result[half]["lds"] = round(float(lds.mean()), 4)
     return result
 
 
