@@ -39,7 +39,7 @@ def first_sources(scores: Scores, owner: dict[str, str]) -> list[str]:
     for column, name in enumerate(names):
         parts = {r: 1.0 for r in scores.recording_ids if owner[r] == name}
         if scores.overlap is not None:
-            parts = scores.overlap.weights(parts)
+            parts = scores.overlap.shared_weights(parts)
         for row, recording in enumerate(scores.recording_ids):
             weights[row, column] = parts.get(recording, 0.0)
     return [names[int(i)] for i in (scores.values @ weights).argmax(1)]

@@ -194,6 +194,23 @@ def robustness_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def passages_table(found: dict[str, Any]) -> str:
+    """Return how often a bar is found where it is."""
+    lines = [
+        "| The bar | Right to a bar: in the song | in the recording | to half a bar "
+        "| in the recording | Overlap in the song | in the recording |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in found.items():
+        if isinstance(row, dict):
+            sides = [row["song"], row["recording"]]
+            cells = [part(s["within_a_bar"]) for s in sides]
+            cells += [part(s["within_half_a_bar"]) for s in sides]
+            cells += [shown(s["iou"]) for s in sides]
+            lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
+
+
 def search_table(found: dict[str, Any]) -> str:
     """Return every setting that was tried, on both halves."""
     lines = [
@@ -268,6 +285,8 @@ def tables() -> dict[str, str]:
     for name, make in makers.items():
         one = result(f"{name}-scores")
         found[name] = make(one) if one else missing
+    one = result("passages")
+    found["passages"] = passages_table(one) if one else missing
     return found
 
 

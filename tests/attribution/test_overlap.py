@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -123,3 +125,59 @@ def test_like_windows_of_one_recording_are_exact(features: Tensor) -> None:
     left_inverse = torch.linalg.inv(left + FLOOR * torch.eye(N_FEATURES))
     wanted = query @ left_inverse @ (windows[[0, 1, 5]].sum(0)) / len(windows)
     assert found == pytest.approx(float(wanted), rel=EXACT)
+
+
+@pytest.fixture
+def copied(features: Tensor) -> Tensor:
+    """The corpus with 3 three times: rows 3, 7 and 9 are the same."""
+    rows = features.clone()
+    rows[[7, 9]] = rows[3].clone()
+    return rows
+
+
+@pytest.mark.parametrize("trust", [0.0, 0.5, 1.0])
+def test_copies_have_the_influence_that_one_of_them_would_have(
+    copied: Tensor, query: Tensor, trust: float
+) -> None:
+    """As in a corpus without the other two, alone and together with others."""
+    one = copied.clone()
+    one[[7, 9]] = 0
+    hat = one @ _inverse(one) @ one.T / N_TRAIN
+    scores = query @ _inverse(one) @ one.T / N_TRAIN
+    for others in ([], [2, 5]):
+        rows = [3, *others]
+        rest = torch.eye(len(rows)) - trust * hat[rows][:, rows]
+        ones = torch.ones(len(rows), dtype=torch.float64)
+        wanted = float(scores[rows] @ torch.linalg.solve(rest, ones))
+        parts = {f"R-{i}": 1.0 for i in [3, 7, 9, *others]}
+        overlap = replace(_overlap(copied), trust=trust)
+        found = _sum(overlap.shared_weights(parts), _scores(copied, query))
+        assert found == pytest.approx(wanted, rel=1e-6)
+
+
+def test_each_copy_has_an_equal_part(copied: Tensor, query: Tensor) -> None:
+    """Three copies by three artists: a third each, whichever came first."""
+    overlap, scores = _overlap(copied), _scores(copied, query)
+    each = [_sum(overlap.shared_weights({f"R-{i}": 1.0}), scores) for i in (3, 7, 9)]
+    every = _sum(overlap.shared_weights({f"R-{i}": 1.0 for i in (3, 7, 9)}), scores)
+    # Parts of one recording add up: there is nothing else to leave out.
+    assert each == pytest.approx([every / 3] * 3)
+
+
+def test_without_copies_nothing_is_shared(features: Tensor) -> None:
+    """Weights are those of leaving out."""
+    overlap, parts = _overlap(features), {"R-0": 1.0, "R-1": 0.5, "R-8": 1.0}
+    assert overlap.shared_weights(parts) == pytest.approx(overlap.weights(parts))
+
+
+def test_what_is_alike_is_no_copy(features: Tensor) -> None:
+    """The nearly twins are two recordings; copies of copies are one."""
+    rows = features.clone()
+    rows[[4, 6]] = rows[8].clone()
+    first, count = _overlap(rows).copies
+    assert first.tolist() == [0, 1, 2, 3, 4, 5, 4, 7, 4, 9, 10, 11]
+    assert count.tolist() == [1, 1, 1, 1, 3, 1, 3, 1, 3, 1, 1, 1]
+
+
+def _sum(weights: dict[str, float], scores: Tensor) -> float:
+    return sum(float(scores[int(r[2:])]) * weight for r, weight in weights.items())

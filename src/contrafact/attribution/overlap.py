@@ -17,16 +17,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 __all__ = ["Overlap"]
 
 _LARGEST = 1 - 1e-6  # of the hat matrix' diagonal, which rounding may take to 1
+_COPY = 0.9  # correlation in the hat matrix from which two recordings are copies
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Overlap:
     """The hat matrix of a corpus, recording by recording.
 
@@ -68,13 +73,84 @@ class Overlap:
         """
         place = {r: i for i, r in enumerate(self.recording_ids)}
         rows = torch.tensor([place[r] for r in parts])
+        wanted = torch.tensor(list(parts.values()), dtype=torch.float64)
+        hat = self.hat[rows][:, rows].double()
+        solved = self._solved(hat, rows, wanted, trust)
         root = self.n_windows[rows].double().sqrt()
-        wanted = root * torch.tensor(list(parts.values()), dtype=torch.float64)
-        believed = self.trust if trust is None else trust
-        rest = -believed * self.hat[rows][:, rows].double()
+        return dict(zip(parts, (solved / root).tolist(), strict=True))
+
+    def shared_weights(self, parts: Mapping[str, float]) -> dict[str, float]:
+        """Return the same where all copies of a recording count as one.
+
+        They have the influence that one of them would have had by itself, and an
+        equal part of it each: whoever adds a copy gains nothing, and none is hidden
+        behind the other. Not what leaving out does, for a model learns more of what
+        it is shown twice, but what is paid.
+
+        Returns:
+            By recording, those of copies that are not in `parts` among them.
+        """
+        place = {r: i for i, r in enumerate(self.recording_ids)}
+        first, count = self.copies
+        wanted: dict[int, float] = {}
+        for recording, part in parts.items():
+            row = int(first[place[recording]])
+            wanted[row] = wanted.get(row, 0.0) + part / int(count[row])
+        rows = torch.tensor(list(wanted))
+        ones = torch.tensor(list(wanted.values()), dtype=torch.float64)
+        hat, reach = self._without_copies(rows)
+        solved = self._solved(hat, rows, ones, None)
+        root = self.n_windows.double().sqrt()
+        found = dict(zip(wanted, (solved / root[rows]).tolist(), strict=True))
+        more = reach.T @ solved / root[self._spare]
+        found |= dict(zip(self._spare.tolist(), more.tolist(), strict=True))
+        return {self.recording_ids[row]: weight for row, weight in found.items()}
+
+    def _solved(
+        self, hat: Tensor, rows: Tensor, parts: Tensor, trust: float | None
+    ) -> Tensor:
+        rest = -(self.trust if trust is None else trust) * hat
         rest.diagonal().add_(1)
-        solved = torch.linalg.solve(rest, wanted) / root
-        return dict(zip(parts, solved.tolist(), strict=True))
+        root = self.n_windows[rows].double().sqrt()
+        found: Tensor = torch.linalg.solve(rest, root * parts)
+        return found
+
+    @cached_property
+    def copies(self) -> tuple[Tensor, Tensor]:
+        """The first copy of each recording, itself if none, and how many there are.
+
+        Copies of copies are copies. Near copies, such as the same performance at
+        another loudness, mostly fall below the line and count as recordings.
+        """
+        size = self.hat.diagonal().clamp_min(1e-30).sqrt()
+        alike = self.hat / torch.outer(size, size) > _COPY
+        _, cluster = connected_components(csr_array(alike.numpy()), directed=False)
+        _, first, which, count = np.unique(
+            cluster, return_index=True, return_inverse=True, return_counts=True
+        )
+        return torch.from_numpy(first[which]), torch.from_numpy(count[which])
+
+    @cached_property
+    def _spare(self) -> Tensor:
+        """Rows of all copies but the first of each."""
+        first, _ = self.copies
+        return (first != torch.arange(len(first))).nonzero()[:, 0]
+
+    def _without_copies(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the hat matrix of some as if there were no spare copies.
+
+        Returns:
+            `(n, n)`, and `(n, n_spare)`: what the score of each spare copy adds to
+            the score of each row once it is left out (Woodbury).
+        """
+        spare = self._spare
+        own = self.hat[rows][:, rows].double()
+        if not len(spare):
+            return own, torch.zeros(len(rows), 0, dtype=torch.float64)
+        between = self.hat[rows][:, spare].double()
+        rest = torch.eye(len(spare)) - self.hat[spare][:, spare].double()
+        reach = torch.linalg.solve(rest, between, left=False)
+        return own + reach @ between.T, reach
 
     def leave_out_most(self, scores: Tensor, count: int) -> list[str]:
         """Return the recordings whose leaving out raises the loss most, together.

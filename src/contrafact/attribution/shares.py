@@ -168,10 +168,10 @@ def _weights(
                 "the scores do not cover."
             )
         known = scores.overlap
-        weights = source.parts if known is None else known.weights(source.parts)
+        weights = source.parts if known is None else known.shared_weights(source.parts)
         rows = [place[recording] for recording in weights]
         matrix[rows, column] = list(weights.values())
-        is_member[rows, column] = True
+        is_member[[place[recording] for recording in source.parts], column] = True
     return matrix, is_member
 
 
