@@ -28,7 +28,7 @@ SCRIPTS = (
     ("ground_truth/groups.py", "--corpus", "scores"),
     ("league/abstention.py", "--keep"),
     ("league/attacks.py", "--keep"),
-    ("league/robustness.py", "--songs", "30", "--keep"),
+    ("league/robustness.py", "--songs", "16", "--keep"),
     ("league/search.py", "--keep"),
     ("league", "--keep"),
     ("matching",),

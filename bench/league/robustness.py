@@ -1,6 +1,6 @@
 """Is the answer the same when the song was saved, sped up or cut?
 
-    python bench/league/robustness.py --songs 30 --keep
+    python bench/league/robustness.py --songs 16 --keep
 
 Asked are committed songs of the reporting half: as latents, as their sound encoded
 again, and after a codec, a change of pitch or tempo, and a cut. Compared are the
@@ -85,7 +85,7 @@ def main() -> None:
 
     clean = influence([world.query(r) for r in rows])
     found: dict[str, object] = {
-        "command": "python bench/league/robustness.py --songs 30 --keep",
+        "command": f"python bench/league/robustness.py --songs {len(rows)} --keep",
         "n_songs": len(rows),
     }
     for name, (change, semitones) in CHANGES.items():
