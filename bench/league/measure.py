@@ -70,7 +70,13 @@ _COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
     "spearman": rank_correlations,
 }
 _N_TIMED = 5  # queries whose processor seconds are taken
-_CONSTANT = {"manifest.json", "factors.safetensors", "cost.json", "kronfluence"}
+_CONSTANT = {
+    "manifest.json",
+    "factors.safetensors",
+    "components.safetensors",
+    "cost.json",
+    "kronfluence",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
