@@ -210,12 +210,18 @@ class DattriEstimator(PeerEstimator):
                 checkpoints=[module.state_dict()],
             ),
             regularization=self.damping,
-            fim_estimate_data_ratio=self.part,
+            fim_estimate_data_ratio=0.5,  # of batches
         )  # fmt: skip
-        every = DataLoader(TensorDataset(torch.arange(len(train.batch))), batch_size=8)
-        queries = DataLoader(
-            TensorDataset(torch.arange(len(asked.batch))), batch_size=8
+        rows = list(range(len(train.batch)))
+        first = round(self.part * len(rows))
+        # Songs are inverted anew for every batch of windows: two, of which the first
+        # is what it inverts with.
+        every = DataLoader(
+            TensorDataset(torch.arange(len(rows))),
+            batch_sampler=[rows[:first], rows[first:]],  # type: ignore[arg-type]
         )
+        songs = TensorDataset(torch.arange(len(asked.batch)))
+        queries = DataLoader(songs, batch_size=8)
         attributor.cache(every)
         found: Tensor = attributor.attribute(every, queries)
         return found.T.detach()
