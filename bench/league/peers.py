@@ -15,13 +15,14 @@ and so on, that in mid-training) and four noise draws an example, shared by all.
   that it has for processors draws a matrix of as many rows as the model has parameters
   anew for every batch. The output is the loss itself, as for diffusion models.
 - dattri: DataInf over all parameters; Kwon et al., ICLR 2024. It keeps every gradient
-  that it inverts with in memory, so that these are of every fourth window.
+  that it inverts with in memory, so that these are of half of the windows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -189,7 +190,7 @@ class DattriEstimator(PeerEstimator):
 
     name = "dattri"
     packages = ("dattri",)
-    part = 0.25
+    part = 0.5
     damping = 0.1
 
     def _products(self, train: Examples, asked: Examples, directory: Path) -> Tensor:
@@ -210,16 +211,11 @@ class DattriEstimator(PeerEstimator):
                 checkpoints=[module.state_dict()],
             ),
             regularization=self.damping,
-            fim_estimate_data_ratio=0.5,  # of batches
+            fim_estimate_data_ratio=self.part,
         )  # fmt: skip
-        rows = list(range(len(train.batch)))
-        first = round(self.part * len(rows))
-        # Songs are inverted anew for every batch of windows: two, of which the first
-        # is what it inverts with.
-        every = DataLoader(
-            TensorDataset(torch.arange(len(rows))),
-            batch_sampler=[rows[:first], rows[first:]],  # type: ignore[arg-type]
-        )
+        # Songs are inverted anew for every batch of windows: two are few enough.
+        windows = TensorDataset(torch.arange(len(train.batch)))
+        every = DataLoader(windows, batch_size=math.ceil(len(train.batch) / 2))
         songs = TensorDataset(torch.arange(len(asked.batch)))
         queries = DataLoader(songs, batch_size=8)
         attributor.cache(every)
