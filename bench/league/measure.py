@@ -74,6 +74,7 @@ _CONSTANT = {
     "manifest.json",
     "factors.safetensors",
     "components.safetensors",
+    "solve.safetensors",
     "cost.json",
     "kronfluence",
 }

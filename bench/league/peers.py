@@ -11,18 +11,18 @@ them in a folder of their own. All take the finished model (or, as `kronfluence-
 and so on, that in mid-training) and four noise draws an example, shared by all.
 
 - kronfluence: EK-FAC over all linear layers, its defaults; Grosse et al., 2023.
-- traker: TRAK; the random projection is contrafact's, to 4,096 numbers, since the one
-  that it has for processors draws a matrix of as many rows as the model has parameters
-  anew for every batch. The output is the loss itself, as for diffusion models.
+- traker: TRAK; the random projection is contrafact's, since the one that it has for
+  processors draws a matrix of as many rows as the model has parameters anew for every
+  batch; to 256 numbers, since with more numbers than windows its matrix has no inverse.
+  The output is the loss itself, as for diffusion models.
 - dattri: DataInf over all parameters; Kwon et al., ICLR 2024. It keeps every gradient
-  that it inverts with in memory, so that these are of half of the windows.
+  that it inverts with in memory, so that these are of an eighth of the windows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -99,7 +99,7 @@ class TrakerEstimator(PeerEstimator):
 
     name = "traker"
     packages = ("trak",)
-    n_features = 4096
+    n_features = 256
 
     def _products(self, train: Examples, asked: Examples, directory: Path) -> Tensor:
         trak = importlib.import_module("trak")
@@ -190,7 +190,7 @@ class DattriEstimator(PeerEstimator):
 
     name = "dattri"
     packages = ("dattri",)
-    part = 0.5
+    part = 0.125
     damping = 0.1
 
     def _products(self, train: Examples, asked: Examples, directory: Path) -> Tensor:
@@ -213,9 +213,8 @@ class DattriEstimator(PeerEstimator):
             regularization=self.damping,
             fim_estimate_data_ratio=self.part,
         )  # fmt: skip
-        # Songs are inverted anew for every batch of windows: two are few enough.
         windows = TensorDataset(torch.arange(len(train.batch)))
-        every = DataLoader(windows, batch_size=math.ceil(len(train.batch) / 2))
+        every = DataLoader(windows, batch_size=64)
         songs = TensorDataset(torch.arange(len(asked.batch)))
         queries = DataLoader(songs, batch_size=8)
         attributor.cache(every)
