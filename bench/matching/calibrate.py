@@ -2,18 +2,21 @@
 
     python bench/matching/calibrate.py [--audio DIR]
 
-Writes `calibration.json` of the package. Two logistic regressions: one tells
-right answers from other works, and makes the evidence; one tells them from other
-performances of the same work, and refuses what it takes for one, and with them at
-most a few right answers in a hundred after any transformation. For each level of the
-evidence the table says how often a query of another work reaches it; beyond what was
-seen it is continued by an exponential fitted to the highest tenth, never below 1e-6.
+Writes `calibration.json` of the package. Two logistic regressions, each on the numbers
+of a comparison and their products: one tells right answers from other works, and makes
+the evidence; one tells them from other performances of the same work, and refuses what
+it takes for one, and with them one in a hundred right answers. For each level of the
+evidence the table says what share of the answers that reach it is wrong, if two queries
+of three hold nothing that is known; beyond what was seen, other works are continued by
+an exponential fitted to their highest tenth, and the share is never below 1e-6. Both
+that table and what is refused come of works that the regressions were not fitted on.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +33,8 @@ from scipy.special import expit
 from contrafact.catalog.atomic import write_json
 from contrafact.matching.fingerprint import FingerprintIndex, _calibration
 from contrafact.matching.fingerprint._calibration import (
-    FEATURES,
     features,
-    with_products,
+    terms,
 )
 from contrafact.matching.fingerprint._codes import codes_of
 from contrafact.matching.fingerprint._search import find_answers
@@ -43,11 +45,12 @@ from contrafact.matching.fingerprint._voting import Proposal
 Floats = NDArray[np.float64]
 RESULT = Path(_calibration.__file__).with_name("calibration.json")
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 _LEAST = 1e-6
-# Of right answers, so that other performances are refused, by transformation: half
-# of what may be missed.
-_REFUSED = {"noise 0 dB": 0.04, "mix": 0.05}
-_REFUSED_ELSE = 0.015
+_N_PARTS = 5  # of works, each judged by what the others teach
+_NOTHING = -99.0  # evidence of what is refused
+_REFUSED = 0.01  # of right answers, so that other performances are refused
+_UNKNOWN = 2.0  # queries that hold nothing known, for one that does
 _AGAINST_OTHERS = {"right": 2.0, "mixed": 2.0, "wrong": 1.0}
 _AGAINST_TAKES = {
     "right": 2.0,
@@ -61,10 +64,10 @@ _AGAINST_TAKES = {
 def fit_weights(
     values: Floats, is_right: Bools, shares: Floats, ridge: float
 ) -> Floats:
-    """Return the weights of a ridge logistic regression, without its constant.
+    """Return the weights of a ridge logistic regression, its constant first.
 
     Args:
-        values: `(n, n_features)`.
+        values: `(n, n_features)`, without a constant.
         is_right: Which are of the first class.
         shares: What each counts, summing to one.
         ridge: How much weights of scaled features cost.
@@ -82,10 +85,11 @@ def fit_weights(
 
     start = np.zeros(values.shape[1] + 1)
     found = minimize(loss, start, jac=True, method="L-BFGS-B")
-    return np.asarray(found.x[1:] / scale)
+    weights = found.x[1:] / scale
+    return np.concatenate([[found.x[0] - weights @ middle], weights])
 
 
-def rates(levels: Floats, highest: Floats) -> Floats:
+def reached(levels: Floats, highest: Floats) -> Floats:
     """Return how often the highest evidence of a null query reaches each level.
 
     Args:
@@ -94,15 +98,32 @@ def rates(levels: Floats, highest: Floats) -> Floats:
     """
     ordered = np.sort(highest)
     n = len(ordered)
-    reached = n - np.searchsorted(ordered, levels, side="left")
+    n_reached = n - np.searchsorted(ordered, levels, side="left")
     tail = ordered[-max(5, n // 10) :]
     excess = float(np.mean(tail - tail[0])) * len(tail) / (len(tail) - 1)
     beyond = len(tail) / n * np.exp(-(levels - tail[0]) / max(excess, 1e-3))
-    seen = (reached + 1) / (n + 1)
-    # The higher of the two, so that a tail that is heavier than the fitted one counts.
-    rate = np.where(reached >= 3, np.maximum(seen, beyond), beyond)
-    rate = np.where(levels < tail[0], seen, rate)
-    return np.asarray(np.minimum.accumulate(np.clip(rate, _LEAST, 1.0)))
+    seen = (n_reached + 1) / (n + 1)
+    is_seen = n_reached >= 3
+    # A tail that is heavier than the fitted one counts, and goes on from there.
+    heavier = float((seen / beyond)[is_seen & (levels >= tail[0])].max(initial=1.0))
+    rate = np.where(is_seen, seen, heavier * beyond)
+    return np.asarray(np.where(levels < tail[0], seen, rate))
+
+
+def shares_wrong(levels: Floats, null: Floats, wrong: Floats, right: Floats) -> Floats:
+    """Return what share of the answers that reach each level is wrong.
+
+    Args:
+        levels: Ascending.
+        null: How often a query that holds nothing known reaches each, `(n_levels,)`.
+        wrong: How many wrong answers a query that does has at each.
+        right: How many right ones.
+    """
+    all_wrong = _UNKNOWN * null + wrong
+    share = all_wrong / np.maximum(all_wrong + right, 1e-9)
+    # Beyond the last right answer nothing is known but that it is as good.
+    share[right == 0] = _LEAST
+    return np.asarray(np.minimum.accumulate(np.clip(share, _LEAST, 1.0)))
 
 
 class Case(NamedTuple):
@@ -110,16 +131,18 @@ class Case(NamedTuple):
 
     Attributes:
         kind: As of the query.
-        also: Of the query: what is mixed in.
+        also: What in the catalog is the recording that is mixed in.
         group: Of its transformation.
+        work: That it is of.
         copies: What in the catalog is the recording or, of another performance,
             its work.
         found: Recordings with the features of the comparison.
     """
 
     kind: str
-    also: str
+    also: set[str]
     group: str
+    work: str
     copies: set[str]
     found: list[tuple[str, Floats]]
 
@@ -133,6 +156,7 @@ def collect(
         build(Path(folder) / "index", pieces.catalog)
         parts = FingerprintIndex.open(Path(folder) / "index")._parts
         copies = pieces.copies
+        of = {i: same for same in copies.values() for i in same}
 
         def answer(query: Query, _: int) -> Case:
             power = power_map(query.samples)
@@ -141,8 +165,9 @@ def collect(
             )
             return Case(
                 query.kind,
-                query.also,
+                of.get(query.also, set()),
                 query.transform.group,
+                query.piece.work,
                 copies.get(query.piece.work, set()),
                 [(a.recording_id, features(a.found, a.proposal)) for a in found],
             )
@@ -173,7 +198,7 @@ def _classes(rows: Sequence[Case]) -> NDArray[np.str_]:
     for case in rows:
         for name, _ in case.found:
             if case.kind == "catalog":
-                is_right = name in case.copies or name == case.also
+                is_right = name in case.copies | case.also
                 right = "mixed" if case.also else "right"
                 names.append(right if is_right else "wrong")
             else:
@@ -183,48 +208,77 @@ def _classes(rows: Sequence[Case]) -> NDArray[np.str_]:
 
 def calibration(rows: Sequence[Case]) -> dict[str, Any]:
     """Return the document that the package reads."""
-    values = np.array([one for case in rows for _, one in case.found])
+    values = terms(np.array([one for case in rows for _, one in case.found]))
     classes = _classes(rows)
-    is_right = np.isin(classes, ["right", "mixed"])
-    weights = fit_weights(values, is_right, _shares(classes, _AGAINST_OTHERS), 1e-3)
-    sameness = fit_weights(
-        with_products(values), is_right, _shares(classes, _AGAINST_TAKES), 1e-3
-    )
-    least = _least_sameness(rows, weights, sameness)
-    highest = []
-    for case in rows:
-        if case.kind == "other work":
-            kept = [v for _, v in case.found if sameness @ with_products(v) >= least]
-            highest.append(max((float(weights @ v) for v in kept), default=-99.0))
-    above = [h for h in highest if h > -99.0]
-    levels = np.linspace(np.quantile(above, 0.05), max(above) + 8, 80)
-    known = rates(levels, np.array(highest))
+    of = np.repeat(np.arange(len(rows)), [len(case.found) for case in rows])
+    part = np.array([zlib.crc32(case.work.encode()) % _N_PARTS for case in rows])[of]
+    sameness, same = _fitted(values, classes, part, _AGAINST_TAKES)
+    weights, evidence = _fitted(values, classes, part, _AGAINST_OTHERS)
+    best = _best(evidence, of, classes == "right")
+    least = float(np.quantile(same[best], _REFUSED))
     return {
         "made_by": "python bench/matching/calibrate.py",
         "n_queries": dict(Counter(case.kind for case in rows)),
-        "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
-        "sameness": np.round(sameness, 4).tolist(),
+        "weights": weights.tolist(),
+        "sameness": sameness.tolist(),
         "least_sameness": round(least, 4),
+        **_table(rows, np.where(same >= least, evidence, _NOTHING), of, classes),
+    }
+
+
+def _fitted(
+    values: Floats, classes: NDArray[np.str_], part: Ints, wanted: dict[str, float]
+) -> tuple[Floats, Floats]:
+    """Return weights, and what each comparison reaches by weights of other works.
+
+    So that what is known by heart is not taken for what is known.
+    """
+
+    def fit(which: Bools) -> Floats:
+        some = classes[which]
+        is_right = np.isin(some, ["right", "mixed"])
+        found = fit_weights(values[which, 1:], is_right, _shares(some, wanted), 1e-3)
+        return np.round(found, 4)
+
+    reached = np.zeros(len(values))
+    for number in range(_N_PARTS):
+        mine = part == number
+        reached[mine] = values[mine] @ fit(~mine)
+    return fit(np.ones(len(values), bool)), reached
+
+
+def _table(
+    rows: Sequence[Case], evidence: Floats, of: Ints, classes: NDArray[np.str_]
+) -> dict[str, Any]:
+    """Return levels of the evidence, and what share of answers there is wrong."""
+    kinds = np.array([case.kind for case in rows])
+    is_null, n_known = kinds[of] == "other work", int((kinds == "catalog").sum())
+    highest = np.full(int((kinds == "other work").sum()), _NOTHING)
+    best = evidence[_best(evidence, of, is_null)]
+    highest[: len(best)] = best
+    is_right = np.isin(classes, ["right", "mixed"])
+    is_wrong = (classes == "wrong") & (kinds[of] == "catalog")
+    above = highest[highest > _NOTHING]
+    levels = np.linspace(np.quantile(above, 0.05), max(above) + 8, 80)
+    wrong, right = (
+        (evidence[which] >= levels[:, None]).sum(1) / n_known
+        for which in (is_wrong, is_right)
+    )
+    known = shares_wrong(levels, reached(levels, highest), wrong, right)
+    return {
         "evidence": np.round(levels, 4).tolist(),
         "false_match_probability": [float(f"{p:.3g}") for p in known],
     }
 
 
-def _least_sameness(rows: Sequence[Case], weights: Floats, sameness: Floats) -> float:
-    """Return what all but a few in a hundred right answers reach, of any group."""
-    reached: dict[str, list[float]] = {}
-    for case in rows:
-        wanted = [case.copies, {case.also}] if case.also else [case.copies]
-        for names in wanted if case.kind == "catalog" else []:
-            right = [v for name, v in case.found if name in names]
-            if right:
-                best = max(right, key=lambda v: float(weights @ v))
-                value = float(sameness @ with_products(best))
-                reached.setdefault(case.group, []).append(value)
-    return min(
-        float(np.quantile(values, _REFUSED.get(group, _REFUSED_ELSE)))
-        for group, values in reached.items()
-    )
+def _best(evidence: Floats, of: Ints, is_one: Bools) -> Ints:
+    """Return which of some answers is the best of each query."""
+    best: dict[int, int] = {}
+    for i in np.flatnonzero(is_one):
+        query = int(of[i])
+        if query not in best or evidence[i] > evidence[best[query]]:
+            best[query] = int(i)
+    return np.array(list(best.values()), np.int64)
 
 
 def main() -> None:
@@ -232,8 +286,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--audio", type=Path)
     parser.add_argument("--folder", type=Path, default=KEPT)
-    parser.add_argument("--each", type=int, default=12)
-    parser.add_argument("--others", type=int, default=800)
+    parser.add_argument("--each", type=int, default=16)
+    parser.add_argument("--others", type=int, default=1_200)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)
     chosen = parser.parse_args()

@@ -33,6 +33,7 @@ __all__ = ["RATE", "Piece", "read_piece", "real_pieces", "rendered_pieces"]
 RATE = 16_000
 Samples = NDArray[np.float32]
 _LONGEST_S, _SHORTEST_S = 45.0, 20.0
+_RUN = 8
 _SUFFIXES = {".opus", ".ogg", ".flac", ".mp3", ".wav", ".m4a"}
 
 
@@ -71,10 +72,12 @@ def rendered_pieces(folder: Path, *, n_works: int) -> list[Piece]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     pieces = []
-    titles: dict[tuple[int, ...], str] = {}
+    titles: list[tuple[set[tuple[int, ...]], str]] = []
     for number, (pool, passage) in enumerate(itertools.islice(_works(), n_works)):
-        # Tune books give some tunes twice, under slightly different titles.
-        work = titles.setdefault(_tune(passage), passage.work)
+        # Collections give some tunes twice, under different titles.
+        runs = _runs(passage)
+        work = next((w for r, w in titles if _is_one_tune(r, runs)), passage.work)
+        titles.append((runs, work))
         for take in (0, 1, 2, 3)[: (1, 2, 1, 4)[number % 4]]:
             name = f"{_short(passage.work)}-{take}"
             path = folder / f"{name}.flac"
@@ -86,10 +89,21 @@ def rendered_pieces(folder: Path, *, n_works: int) -> list[Piece]:
     return pieces
 
 
-def _tune(passage: Passage) -> tuple[int, ...]:
-    """Return the first intervals, which tell tunes apart in any key."""
-    pitches = [note.pitch for note in passage.notes[:24]]
-    return tuple(b - a for a, b in itertools.pairwise(pitches))
+def _runs(passage: Passage) -> set[tuple[int, ...]]:
+    """Return all runs of eight intervals of a part, the same in any key."""
+    parts: dict[int, list[int]] = {}
+    for note in passage.notes:
+        parts.setdefault(note.part, []).append(note.pitch)
+    found = set()
+    for pitches in parts.values():
+        steps = [b - a for a, b in itertools.pairwise(pitches)]
+        found |= {tuple(steps[i : i + _RUN]) for i in range(len(steps) - _RUN + 1)}
+    return {run for run in found if len(set(run)) > 2}  # no scale, no trill
+
+
+def _is_one_tune(one: set[tuple[int, ...]], other: set[tuple[int, ...]]) -> bool:
+    """Tell whether most runs are common; of other tunes a quarter at most is."""
+    return len(one & other) > 0.5 * min(len(one), len(other))
 
 
 def _ensemble(pool: Pool, number: int, take: int) -> Ensemble:

@@ -14,7 +14,11 @@ import pytest
 import soundfile
 
 from contrafact.catalog import Workspace
-from contrafact.workflows.screen import Screening, screen, uploads_in
+from contrafact.catalog.corpora._synth import PlayedNote, play
+from contrafact.matching.versions import SAMPLE_RATE, transcription
+from contrafact.workflows.listening import listen
+from contrafact.workflows.match_indexes import matching_dir, read_indexes
+from contrafact.workflows.screen import SCREENING, Screening, screen, uploads_in
 
 SCREEN = """
 import sys
@@ -91,6 +95,36 @@ def test_everything_in_a_folder_is_an_upload(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     found = [p.relative_to(tmp_path) for p in uploads_in([tmp_path])]
     assert found == [Path("a"), Path("b.txt"), Path("c/d.mp3")]
+
+
+def test_the_rest_is_heard_only_if_there_is_a_hint(
+    matched: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a new piece eleven seconds are enough; a known work is heard longer."""
+    n_heard = 0
+    hear = transcription._listen
+
+    def counted(audio: Any, start: int) -> Any:
+        nonlocal n_heard
+        n_heard += 1
+        return hear(audio, start)
+
+    monkeypatch.setattr(transcription, "_listen", counted)
+    indexes = read_indexes(matching_dir(Workspace.open(matched)))
+    known, rate = soundfile.read(sorted(corpus.glob("*.flac"))[1])
+    soundfile.write(tmp_path / "known.wav", np.tile(known, 30)[: 30 * rate], rate)
+    rng = np.random.default_rng(0)
+    notes = [
+        PlayedNote(0.4 * i, 0.4 * i + 0.35, int(pitch), 0, 90)
+        for i, pitch in enumerate(rng.integers(50, 80, 70))
+    ]
+    soundfile.write(tmp_path / "new.wav", play(notes, [0], 30.0), SAMPLE_RATE)
+    found = listen(tmp_path / "new.wav", indexes, SCREENING)
+    assert (found.works, n_heard) == ((), 7)
+    n_heard = 0
+    found = listen(tmp_path / "known.wav", indexes, SCREENING)
+    assert found.works
+    assert n_heard == 12
 
 
 @pytest.mark.slow

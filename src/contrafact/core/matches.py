@@ -37,8 +37,8 @@ class RecordingMatch:
     Attributes:
         pitch_semitones: By how much the query is higher than the recording.
         tempo_ratio: Tempo of the query over that of the recording, above 0.
-        false_match_probability: How often a query that does not hold the
-            recording reaches evidence as strong, in [0, 1].
+        false_match_probability: What share of the answers with evidence as strong
+            is wrong, if two queries of three hold nothing known, in [0, 1].
     """
 
     recording_id: str

@@ -163,7 +163,7 @@ def _recording_pair(
     facts = (
         ("Pitch", f"{_signed(match.pitch_semitones, 2)} semitones"),
         ("Tempo", f"× {match.tempo_ratio:.3f}"),
-        ("A false match as strong", probability(match.false_match_probability)),
+        ("Wrong, of matches as strong", probability(match.false_match_probability)),
     )
     return _pair(
         inputs, span, number, lanes,

@@ -49,6 +49,7 @@ _MOST_BYTES_SIGNED = 256 << 20
 _LEAD_IN_S: Seconds = 30.0
 _RINGING = RATE // 20
 _WINDOW_S: Seconds = 12.0
+_HINT_P = 0.3  # of works: the joint p-value up to which the rest is heard
 _MOST_CHANCES = 50.0
 """Beyond, the index cannot state a rate low enough, and nothing would be named."""
 
@@ -66,6 +67,8 @@ class Listening:
             once if 0. Much cheaper where most pieces are new.
         works_s: Listen for works in so much of the part, from its middle; it
             takes most of the time.
+        works_first_s: At first only in so much of that, from its middle, and in the
+            rest if what is heard is at all like a work; in all at once if 0.
         max_false_match: Of recordings: the highest false-match probability.
         max_p: Of works: the highest p-value.
         max_style_p: Of style: the highest p-value.
@@ -76,6 +79,7 @@ class Listening:
     is_excerpt: bool = False
     piece_s: Seconds = 0.0
     works_s: Seconds = 600.0
+    works_first_s: Seconds = 0.0
     max_false_match: float = 0.01
     max_p: float = 0.01
     max_style_p: float = 0.05
@@ -228,11 +232,35 @@ def _works(
     start = max(0, (len(heard.samples) - n) // 2)
     samples = resampled(heard.samples[start : start + n], RATE, versions.SAMPLE_RATE)
     try:
-        found = indexes.versions.identify(samples, max_p=how.max_p)
+        if 0 < how.works_first_s < len(samples) / versions.SAMPLE_RATE:
+            found = _works_step_by_step(samples, indexes, how)
+        else:
+            found = indexes.versions.identify(samples, max_p=how.max_p)
     except MatchingError as error:
         return None, (f"works were not measured: {error}",)
     moved = shifted(Evidence(file="", works=found), start / RATE).works
     return moved, ()
+
+
+def _works_step_by_step(
+    samples: Samples, indexes: MatchIndexes, how: Listening
+) -> tuple[WorkMatch, ...]:
+    """Return the works in samples, most of which are heard only if there is a hint."""
+    hearing = versions.Hearing.of(samples)
+    n_first = max(1, round(how.works_first_s / versions.WINDOW_S))
+    first = max(0, (hearing.n_windows - n_first) // 2)
+    steps = ((first, min(first + n_first, hearing.n_windows), _HINT_P),
+             (0, hearing.n_windows, how.max_p))  # fmt: skip
+    found: tuple[WorkMatch, ...] = ()
+    for begin, end, max_p in steps:
+        found = indexes.versions.identify_notes(
+            hearing.notes(begin, end),
+            duration_s=(end - begin) * versions.WINDOW_S,
+            max_p=max_p,
+        )
+        if not found:
+            break
+    return found
 
 
 def hear(path: Path, how: Listening) -> Heard:

@@ -240,5 +240,5 @@ def _recognised(match: RecordingMatch) -> Recognised:
         digest=match.recording_id,
         method=FingerprintRecogniser.name,
         similarity=1 - p,
-        evidence=f"{said}; 1 in {1 / p:,.0f} files without it sounds so",
+        evidence=f"{said}; of matches as sure, 1 in {1 / p:,.0f} is wrong",
     )

@@ -46,8 +46,10 @@ __all__ = [
 FORMAT = 1
 """Of the records; raised when a field changes its meaning."""
 
-SCREENING = Listening(most_s=60.0, is_excerpt=True, piece_s=12.0, works_s=20.0)
-"""How uploads are listened to: a minute of each, 20 s of it for works."""
+SCREENING = Listening(
+    most_s=60.0, is_excerpt=True, piece_s=12.0, works_s=19.5, works_first_s=11.4
+)
+"""How uploads are listened to: a minute of each, up to 19.5 s of it for works."""
 
 _TIMEOUT_S = 300.0
 Json = dict[str, Any]

@@ -90,10 +90,15 @@ def test_merging_keeps_all_but_what_was_deleted(
     assert (np.diff(merged.code[merged.code_order].astype(np.int64)) >= 0).all()
 
 
+@pytest.mark.parametrize("n_in_memory", [4_096, 7])
 def test_codes_are_counted_as_by_sorting(
-    tmp_path: Path, rng: np.random.Generator
+    tmp_path: Path,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+    n_in_memory: int,
 ) -> None:
     """How many codes are below a value is what a sorted list says."""
+    monkeypatch.setattr(_segments, "_N_SOME_CODES", n_in_memory)
     segment = _segment(tmp_path / "1", rng, "ABCDE", 10)
     values = rng.integers(0, 1 << 32, 100).astype(np.uint32)
     values = np.concatenate([values, segment.code[:20], [0, (1 << 32) - 1]])

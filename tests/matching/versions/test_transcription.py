@@ -5,7 +5,7 @@ import pytest
 
 from contrafact.catalog.corpora._synth import PlayedNote, play
 from contrafact.core.errors import MatchingError
-from contrafact.matching.versions import SAMPLE_RATE, transcription
+from contrafact.matching.versions import SAMPLE_RATE, WINDOW_S, Hearing, transcription
 from contrafact.matching.versions.transcription import transcribe
 
 PITCHES = (60, 64, 67, 72, 65, 62)
@@ -44,6 +44,31 @@ def test_notes_are_the_same_wherever_a_long_recording_is_cut() -> None:
     for pitch, onset in zip(PITCHES, onsets, strict=True):
         nearest = np.abs(strong.start_s[strong.pitch == pitch] - onset).min()
         assert nearest < ONSET_TOLERANCE_S
+
+
+def test_nothing_is_heard_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part first and then all gives what all at once does, from as many windows."""
+    samples = _played(0.3, 6.0)
+    once = transcribe(samples)
+    starts: list[int] = []
+    listen = transcription._listen
+
+    def counted(audio: np.ndarray, start: int) -> list[np.ndarray]:
+        starts.append(start)
+        return listen(audio, start)
+
+    monkeypatch.setattr(transcription, "_listen", counted)
+    hearing = Hearing.of(samples)
+    part = hearing.notes(1, 3)
+    assert len(starts) == 2
+    whole = hearing.notes()
+    assert len(starts) == len(set(starts)) == hearing.n_windows == 4
+    np.testing.assert_array_equal(whole.start_s, once.start_s)
+    np.testing.assert_array_equal(whole.pitch, once.pitch)
+    inside = whole.between(WINDOW_S + 0.1, 3 * WINDOW_S - 0.3)
+    later = part.shifted(WINDOW_S).between(WINDOW_S + 0.1, 3 * WINDOW_S - 0.3)
+    np.testing.assert_allclose(later.start_s, inside.start_s, atol=1e-9)
+    np.testing.assert_array_equal(later.pitch, inside.pitch)
 
 
 def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""From evidence to the rate at which it comes about by chance.
+"""From evidence to how often an answer as strong is wrong.
 
 `calibration.json` was fitted on recordings that share one soundfont; its entry
 `made_by` names the command that made it. Nothing is adapted to a single catalog:
@@ -24,7 +24,7 @@ __all__ = [
     "evidence",
     "false_match_probability",
     "features",
-    "with_products",
+    "terms",
 ]
 
 FEATURES = (
@@ -65,10 +65,11 @@ def features(found: Found, proposal: Proposal) -> NDArray[np.float64]:
     )
 
 
-def with_products(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return features followed by the products of any two, `(..., 90)`."""
+def terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one, the features, and the products of any two, `(..., 91)`."""
     first, second = np.triu_indices(values.shape[-1])
-    return np.concatenate([values, values[..., first] * values[..., second]], -1)
+    one = np.ones((*values.shape[:-1], 1))
+    return np.concatenate([one, values, values[..., first] * values[..., second]], -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _calibration() -> _Calibration:
     path = resources.files(__package__).joinpath("calibration.json")
     document = json.loads(path.read_text(encoding="utf-8"))
     return _Calibration(
-        weights=np.array([document["weights"][name] for name in FEATURES]),
+        weights=np.array(document["weights"]),
         sameness=np.array(document["sameness"]),
         least_sameness=float(document["least_sameness"]),
         evidence=np.array(document["evidence"]),
@@ -99,13 +100,16 @@ def evidence(found: Found, proposal: Proposal) -> float:
     What is more like another performance of the same work, whose timing wanders
     and whose sound differs, is refused by a low number.
     """
-    known, values = _calibration(), features(found, proposal)
-    if float(known.sameness @ with_products(values)) < known.least_sameness:
+    known, values = _calibration(), terms(features(found, proposal))
+    if float(known.sameness @ values) < known.least_sameness:
         return _NOTHING
     return float(known.weights @ values)
 
 
 def false_match_probability(value: float) -> float:
-    """Return how often a query without the recording reaches this evidence."""
+    """Return what share of the answers that reach this evidence is wrong.
+
+    If two queries of three hold nothing that is known.
+    """
     known = _calibration()
     return float(np.exp(np.interp(value, known.evidence, known.log_probability)))

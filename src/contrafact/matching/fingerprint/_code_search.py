@@ -121,28 +121,25 @@ def _heard(
     """Return what of some lines sounds alike, each recording's best."""
     segment = part.segment
     begins = np.append(segment.code_begins, len(segment.code))
+    middle = lines + asked[len(asked) // 2]
+    owner = np.searchsorted(begins, middle, side="right") - 1
+    is_there = (owner >= 0) & (owner < len(segment.starts))
+    is_there[is_there] = part.is_live[owner[is_there]]
+    # Each line, and its two neighbours.
+    lines = (lines[is_there, None] + np.arange(-1, 2)).ravel()
+    owner = np.repeat(owner[is_there], 3)
+    place = asked + lines[:, None]
+    is_in = (place >= begins[owner, None]) & (place < begins[owner + 1, None])
+    differ = segment.code[np.where(is_in, place, 0)] ^ codes.value[asked]
+    n_in = is_in.sum(1)
+    n_wrong = np.where(is_in, np.bitwise_count(differ), 0).sum(1)
+    wrong = n_wrong / np.maximum(n_in * N_BITS, 1)
     best: dict[int, Heard] = {}
-    for line in lines:
-        owner = _owner_of(begins, int(line), asked)
-        if not 0 <= owner < len(segment.starts) or not part.is_live[owner]:
-            continue
-        for offset in (line - 1, line, line + 1):
-            place = asked + offset
-            is_in = (place >= begins[owner]) & (place < begins[owner + 1])
-            if is_in.sum() < _LEAST_CODES:
-                continue
-            differ = segment.code[place[is_in]] ^ codes.value[asked[is_in]]
-            wrong = float(np.bitwise_count(differ).mean()) / N_BITS
-            start = float((offset - begins[owner]) * FRAMES_PER_CODE)
-            one = Heard(part=number, owner=owner, start=start, agreement=1 - 2 * wrong)
-            if wrong <= _MOST_WRONG and (
-                owner not in best or one.agreement > best[owner].agreement
-            ):
-                best[owner] = one
+    for i in np.flatnonzero((n_in >= _LEAST_CODES) & (wrong <= _MOST_WRONG)):
+        mine, agreement = int(owner[i]), float(1 - 2 * wrong[i])
+        if mine not in best or agreement > best[mine].agreement:
+            start = float((lines[i] - begins[mine]) * FRAMES_PER_CODE)
+            best[mine] = Heard(
+                part=number, owner=mine, start=start, agreement=agreement
+            )
     return list(best.values())
-
-
-def _owner_of(begins: Ints, offset: int, asked: Ints) -> int:
-    """Return the recording on which most of the query lies."""
-    middle = int(asked[len(asked) // 2]) + offset
-    return int(np.searchsorted(begins, middle, side="right")) - 1

@@ -17,6 +17,7 @@ import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ FRAMES_PER_ROW = 2
 """Of the map, in one row of the notes that are kept."""
 _RANGE = 1 << 22  # postings merged at a time
 _TABLE_FROM = 1 << 25  # postings, from which a table of all keys is small beside them
+_N_SOME_CODES = 4_096  # of a segment, that are held in memory
 _CHECKED = ("starts", "ends")
 _DTYPES: dict[str, np.dtype[Any]] = {
     "key": np.dtype("<u4"),
@@ -127,23 +129,40 @@ class Segment:
         if len(self.table):
             low = self.table[keys].astype(np.int64)
             return low, self.table[keys + np.uint32(1)] - low
-        low = np.searchsorted(self.key, keys, side="left")
-        n_each = np.zeros(len(keys), np.int64)
-        if len(self.key) == 0:
-            return low, n_each
-        there = np.flatnonzero(self.key[np.minimum(low, len(self.key) - 1)] == keys)
+        low, n_each = np.zeros((2, len(keys)), np.int64)
+        bits = self._keys_there[keys >> np.uint32(3)] >> (keys & np.uint32(7))
+        there = np.flatnonzero(bits & 1)
+        low[there] = np.searchsorted(self.key, keys[there], side="left")
         n_each[there] = np.searchsorted(self.key, keys[there], side="right")
         n_each[there] -= low[there]
         return low, n_each
+
+    @cached_property
+    def _keys_there(self) -> NDArray[np.uint8]:
+        """A bit for each possible key, as most that a query asks for are not there."""
+        is_there = np.zeros(N_KEYS + 8, bool)
+        is_there[self.key] = True
+        return np.packbits(is_there, bitorder="little")
+
+    @cached_property
+    def _some_codes(self) -> NDArray[np.uint32]:
+        """Every so many of the codes in ascending order, see `_code_step`."""
+        return np.asarray(self.code[self.code_order[:: self._code_step]])
+
+    @property
+    def _code_step(self) -> int:
+        return max(1, -(-len(self.code) // _N_SOME_CODES))
 
     def codes_up_to(
         self, values: NDArray[np.uint32], *, including: bool
     ) -> NDArray[np.int64]:
         """Return how many codes are below each value, or also equal to it."""
-        low = np.zeros(len(values), np.int64)
-        high = np.full(len(values), len(self.code), np.int64)
+        step, side = self._code_step, ("right" if including else "left")
+        block = np.searchsorted(self._some_codes, values, side=side)
+        high = np.minimum(block * step, len(self.code))
+        low = np.maximum(block * step - step, 0)
         # By halves, as `searchsorted` would copy all of the order.
-        for _ in range(len(self.code).bit_length()):
+        for _ in range(step.bit_length() if len(self.code) else 0):
             middle = (low + high) // 2
             is_open = low < high
             at = self.code[self.code_order[np.where(is_open, middle, 0)]]

@@ -214,12 +214,12 @@ class _Pair:
         middle = (np.arange(first, last, step) + 0.5) * FRAMES_PER_ROW - 0.5
         frames = (middle - at.start) / at.tempo + shift
         last_frame = len(self._query) - 1
-        low = np.clip(np.floor(frames).astype(np.int64), 0, last_frame)
+        low = np.minimum(np.maximum(frames.astype(np.int64), 0), last_frame)
         high = np.minimum(low + 1, last_frame)
         whole = int(np.floor(at.bins))
         width = min(N_KEPT_BINS, self._query.shape[1] - 1 - whole)
         columns = slice(max(0, -whole), width)
-        part = (frames - low)[:, None].clip(0, 1).astype(np.float32)
+        part = np.minimum(np.maximum(frames - low, 0), 1)[:, None].astype(np.float32)
         one = self._part(low, whole, columns) * (1 - part)
         one += self._part(high, whole, columns) * part
         if rest := np.float32(at.bins - whole):
@@ -267,13 +267,20 @@ class _Pair:
 
     def wander(self, at: Alignment, first: int, last: int) -> float:
         """Return how far the lags of parts of the match are from one another."""
+        lagged = [
+            self.compared(at, first, last, shift=float(lag) / at.tempo) for lag in _LAGS
+        ]
+        other = lagged[0][1]
+        n = max(1, len(other) // _LAG_ROWS)
+        cut = np.linspace(0, len(other), n + 1).astype(np.int64)[:-1]
+        away = other - other.mean(1, keepdims=True)
+        spread = np.add.reduceat(np.einsum("ij,ij->i", away, away), cut)
         table = []
-        for lag in _LAGS:
-            one, other = self.compared(at, first, last, shift=float(lag) / at.tempo)
-            n = max(1, len(one) // _LAG_ROWS)
-            cut = np.linspace(0, len(one), n + 1).astype(np.int64)[:-1]
-            products = [np.add.reduceat(p, cut) for p in _products(one, other)]
-            table.append(products[0] / np.sqrt(products[1] * products[2] + 1e-3))
+        for one, _ in lagged:
+            both = np.einsum("ij,ij->i", one, away)
+            own = np.einsum("ij,ij->i", one, one) - one.sum(1) ** 2 / one.shape[1]
+            own, both = np.add.reduceat(own, cut), np.add.reduceat(both, cut)
+            table.append(both / np.sqrt(own * spread + 1e-3))
         return _spread(np.array(table))
 
 

@@ -145,11 +145,11 @@ def _agreed(pairs: Pairs, where: Floats) -> Proposal | None:
     if n_pairs < _LEAST_PAIRS:
         return None
     inside = pairs.at(is_in)
-    start, slope = _line(inside, float(np.exp(np.median(inside.stretch))))
+    start, slope = _line(inside, float(np.exp(_median(inside.stretch))))
     return Proposal(
         start=start,
         tempo=slope,
-        semitones=float(np.median(inside.semitones)),
+        semitones=_median(inside.semitones),
         n_pairs=n_pairs,
     )
 
@@ -161,14 +161,21 @@ def _line(pairs: Pairs, slope: float) -> tuple[float, float]:
     y = np.concatenate([pairs.place, ends])
     for _ in range(3):
         rest = y - slope * x
-        middle = np.median(rest)
+        middle = _median(rest)
         is_near = np.abs(rest - middle) <= 4
         if is_near.sum() < 4 or np.ptp(x[is_near]) < 30:
-            return float(middle), slope
+            return middle, slope
         some_x, some_y = x[is_near], y[is_near]
         away = some_x - some_x.mean()
         fitted = float((away * some_y).sum() / (away * away).sum())
         if abs(np.log(max(fitted, 1e-3) / slope)) > _TEMPO:
-            return float(middle), slope
+            return middle, slope
         start, slope = float(some_y.mean() - fitted * some_x.mean()), fitted
     return start, slope
+
+
+def _median(values: Floats) -> float:
+    """Return the median; `np.median` takes ten times as long for so few."""
+    n = len(values)
+    parted = np.partition(values, (n // 2 - 1, n // 2)) if n > 1 else values
+    return float(parted[n // 2] if n % 2 else (parted[n // 2 - 1] + parted[n // 2]) / 2)

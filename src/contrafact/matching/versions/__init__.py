@@ -6,6 +6,6 @@ unrelated works of the same catalog. What is found is likeness, not influence.
 """
 
 from contrafact.matching.versions.index import VersionIndex
-from contrafact.matching.versions.transcription import SAMPLE_RATE
+from contrafact.matching.versions.transcription import SAMPLE_RATE, WINDOW_S, Hearing
 
-__all__ = ["SAMPLE_RATE", "VersionIndex"]
+__all__ = ["SAMPLE_RATE", "WINDOW_S", "Hearing", "VersionIndex"]

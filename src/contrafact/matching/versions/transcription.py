@@ -15,7 +15,7 @@ import functools
 import importlib.util
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import soxr
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from contrafact.core.errors import MatchingError
 from contrafact.matching.versions.notes import Notes
 
-__all__ = ["SAMPLE_RATE", "find_network", "transcribe"]
+__all__ = ["SAMPLE_RATE", "WINDOW_S", "Hearing", "find_network", "transcribe"]
 
 SAMPLE_RATE = 16_000
 
@@ -35,6 +35,8 @@ _FRAME_S = _FRAME / _RATE
 _WINDOW = 43_844
 _CONTEXT = 16  # frames at each end of a window that are not used
 _HOP = 140  # frames from one window to the next
+WINDOW_S = _HOP * _FRAME / _RATE
+"""Time from one window of the network to the next, about 1.6 s."""
 # What is heard at once, at `SAMPLE_RATE`: 63 windows, 102.4 s, a whole number at both
 # rates; and how much is heard around it.
 _BLOCK = 63 * _HOP * _FRAME * 320 // 441
@@ -63,11 +65,52 @@ def transcribe(samples: NDArray[np.float32]) -> Notes:
     for start in range(0, len(samples), _BLOCK):
         audio, offset = _resampled(samples, start)
         n_here = min(len(samples) - start, _BLOCK)
-        n_windows = math.ceil(n_here / SAMPLE_RATE * _RATE / (_HOP * _FRAME))
-        heard = [_listen(audio, offset + i * _HOP * _FRAME) for i in range(n_windows)]
-        onset, active = (np.concatenate(each) for each in zip(*heard, strict=True))
-        blocks.append(_notes(onset, active).shifted(start / SAMPLE_RATE))
+        hearing = Hearing(audio, offset, n_windows=_n_windows(n_here))
+        blocks.append(hearing.notes().shifted(start / SAMPLE_RATE))
     return Notes.joined(blocks)
+
+
+class Hearing:
+    """A piece of audio of which more and more is heard, nothing twice."""
+
+    def __init__(
+        self, audio: NDArray[np.float32], offset: int, *, n_windows: int
+    ) -> None:
+        """Hear nothing yet.
+
+        Args:
+            audio: At the rate of the network.
+            offset: Sample at which the first window begins.
+            n_windows: How many there are, one each `WINDOW_S`.
+        """
+        self.n_windows = n_windows
+        self._audio, self._offset = audio, offset
+        self._heard: dict[int, list[NDArray[np.float32]]] = {}
+
+    @classmethod
+    def of(cls, samples: NDArray[np.float32]) -> Self:
+        """Return what hears samples at `SAMPLE_RATE`, at most 102 s."""
+        audio, offset = _resampled(samples[:_BLOCK], 0)
+        return cls(audio, offset, n_windows=_n_windows(min(len(samples), _BLOCK)))
+
+    def notes(self, first: int = 0, last: int | None = None) -> Notes:
+        """Return the notes in some windows, times counted from the first of them.
+
+        Raises:
+            MatchingError: If the network cannot be found or run.
+        """
+        which = range(first, self.n_windows if last is None else last)
+        for i in which:
+            if i not in self._heard:
+                start = self._offset + i * _HOP * _FRAME
+                self._heard[i] = _listen(self._audio, start)
+        heard = (self._heard[i] for i in which)
+        onset, active = (np.concatenate(each) for each in zip(*heard, strict=True))
+        return _notes(onset, active)
+
+
+def _n_windows(n_samples: int) -> int:
+    return math.ceil(n_samples / SAMPLE_RATE * _RATE / (_HOP * _FRAME))
 
 
 def _resampled(
