@@ -6,7 +6,8 @@ Small decoders are trained here on rendered music; recordings that none of them 
 go through each. Recordings by people are the same ones, and all others of the
 folder. The folder's own generated clips go through the same delivery. Everything
 that takes long is kept in `--folder`, so a run that was stopped goes on. Writes
-`bench/results/origin.json` and the pictures of `docs/images`.
+`bench/results/origin.json` and the pictures of `docs/images`, and with --docs the
+tables of `docs/origin.md`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from modelled import measure_with_model  # noqa: E402
 from pictures import draw  # noqa: E402
 from resisting import measure_attacks, measure_transformations  # noqa: E402
 from setting import Setting  # noqa: E402
+from tables import write_docs  # noqa: E402
 
 from common import say, write_result  # noqa: E402
 from contrafact.catalog.atomic import write_json  # noqa: E402
@@ -89,6 +91,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--audio", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("build/origin"))
+    parser.add_argument("--docs", action="store_true", help="write the tables too")
     parser.add_argument("--json", action="store_true", help="what it does anyway")
     chosen = parser.parse_args()
-    main(chosen.audio, "origin", folder=chosen.folder)
+    found = main(chosen.audio, "origin", folder=chosen.folder)
+    if chosen.docs:
+        write_docs(found, Path("docs/origin.md"))

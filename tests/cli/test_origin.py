@@ -46,8 +46,15 @@ def test_a_generator_is_enrolled_listed_and_found(
     found = document(run("origin", "identify", kept, "-w", ws, "--json"))
     assert (found["verdict"], found["generator"]) == ("ai", "A")
     assert {"kind", "score", "p_value"} <= set(found["evidence"][0])
-    shown = run("origin", "identify", kept, "-w", ws).stdout
+    page = ws.parent / "origin.html"
+    shown = run("origin", "identify", kept, "--wary", "--report", page, "-w", ws).stdout
     assert shown.startswith("ai, A: probability")
+    assert "Report: " in shown
+    written = page.read_text(encoding="utf-8")
+    assert "<h1>Made by A</h1>" in written
+    assert written.count("<svg") == 3
+    assert "origin identify" in written
+    assert "--wary" in written
     run("origin", "remove", "A", "-w", ws)
     assert "A is not enrolled" in run("origin", "show", "A", "-w", ws).stderr
 

@@ -50,7 +50,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "origin": Benchmark(
         script="origin",
         summary="Measure which generator is named, what breaks it, who is accused.",
-        options=("--audio DIR: recordings and generated clips with a MANIFEST.csv.",),
+        options=(
+            "--audio DIR: recordings and generated clips with a MANIFEST.csv.",
+            "--docs: write the tables of docs/origin.md, too.",
+        ),
     ),
     "watermarks": Benchmark(
         script="watermarks",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contrafact.cli._options import JsonOption, WorkspaceOption, open_workspace
+from contrafact.cli._options import (
+    JsonOption,
+    ReportOption,
+    WorkspaceOption,
+    named_workspace,
+    open_workspace,
+)
 from contrafact.cli._output import print_json, print_lines, print_next, print_rows
 from contrafact.cli._progress import show_progress
 
@@ -194,6 +201,7 @@ def identify(
             help="Expect forgery: lines of a generator count only with its beat.",
         ),
     ] = False,
+    report: ReportOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -208,10 +216,20 @@ def identify(
     finding = identify_origin(
         opened, file, ask_models=models, weights=weights, is_wary=wary
     )
+    if report is not None:
+        from contrafact.workflows.origin_report import write_origin_report
+
+        words = ["contrafact", "origin", "identify", str(file)]
+        words += ["--models"] * models + ["--wary"] * wary
+        words += ["-w", str(named_workspace(workspace))]
+        typed = shlex.join(words)
+        write_origin_report(opened, finding, report, audio=file, command=typed)
     if as_json:
         print_json(finding)
     else:
         _print(finding)
+        if report is not None:
+            print_lines(f"Report: {report}")
 
 
 def _print(finding: OriginFinding) -> None:

@@ -9,10 +9,18 @@ from html import escape
 from contrafact.reports._axes import round_ticks
 from contrafact.reports._format import plain
 
-__all__ = ["confusion_svg", "evidence_svg", "residual_svg", "robustness_svg"]
+__all__ = [
+    "confusion_svg",
+    "evidence_svg",
+    "p_values_svg",
+    "residual_svg",
+    "robustness_svg",
+]
 
 _INK, _OTHER = "#2a7f8a", "#c2703d"
 _LABEL, _CELL, _ROW = 190, 46, 22
+_LEAST_P = 8.0
+"""Decimal places below which all p-values are drawn alike."""
 
 
 def _svg(width: float, height: float, title: str, body: str) -> str:
@@ -141,6 +149,38 @@ def evidence_svg(rows: Sequence[tuple[str, float, float]], *, title: str) -> str
     note = "bars: fit at the best scale; marks: people's recordings"
     parts.append(_text(_LABEL, height - 10, note))
     return _svg(_LABEL + long + 40, height, title, "".join(parts))
+
+
+def p_values_svg(rows: Sequence[tuple[str, float]], *, limit: float, title: str) -> str:
+    """Draw how seldom recordings by people show as much, for each evidence.
+
+    Args:
+        rows: Name and p-value, above 0.
+        limit: P-value at which a line is drawn.
+        title: Written above, escaped.
+
+    Returns:
+        One `<svg>` element that needs nothing else.
+    """
+    long, top = 380, 44
+    scale = long / _LEAST_P
+    ticks = {0: "1", 2: "1 %", 4: "0.01 %", 6: "1e-6", 8: "1e-8"}
+    parts = [
+        _text(_LABEL + t * scale, top - 12, said, "middle") for t, said in ticks.items()
+    ]
+    for i, (name, p_value) in enumerate(rows):
+        y = top + _ROW * i
+        reach = min(_LEAST_P, -math.log10(p_value))
+        parts.append(_text(_LABEL - 8, y + 14, name, "end"))
+        parts.append(_bar(_LABEL, y + 4, reach * scale, _INK))
+    x, bottom = _LABEL - math.log10(limit) * scale, top + _ROW * len(rows)
+    parts.append(
+        f'<path d="M{x:.1f} {top - 4}V{bottom + 4}" stroke="{_OTHER}" '
+        'stroke-width="2" stroke-dasharray="4 3"/>'
+    )
+    note = "how seldom recordings by people show as much; longer is rarer"
+    parts.append(_text(_LABEL, bottom + 22, note))
+    return _svg(_LABEL + long + 40, bottom + 32, title, "".join(parts))
 
 
 def residual_svg(

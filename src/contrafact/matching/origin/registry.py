@@ -37,6 +37,7 @@ from contrafact.matching.origin.calibration import (
     calibrate,
 )
 from contrafact.matching.origin.declared import declared_evidence
+from contrafact.matching.origin.figures import Figure, figure_of
 from contrafact.matching.origin.hearing import Heard, hear
 from contrafact.matching.origin.joining import Rules, decide
 
@@ -239,6 +240,17 @@ class OriginRegistry:
         heard = hear(path)
         told = [*declared_evidence(Path(path)), *others]
         return decide(heard, self.calibration(), others=told, rules=rules)
+
+    def figure(self, path: str | Path) -> Figure | None:
+        """Return what can be shown of a recording beside its nearest class.
+
+        None where too little is enrolled.
+
+        Raises:
+            AudioError: If the file cannot be read, is silent, or under 4 s.
+        """
+        calibration = self.calibration()
+        return figure_of(hear(path), calibration) if calibration else None
 
 
 def _checked(name: str) -> str:
