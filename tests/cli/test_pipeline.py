@@ -239,6 +239,27 @@ def test_an_answer_is_verified(
     assert "2 named" in run(*words).stdout
 
 
+@pytest.mark.slow
+def test_a_model_is_enrolled_as_a_generator_and_asked(
+    ws: Path, model: dict[str, Any], song: Path
+) -> None:
+    """From songs that it makes here; then its codec and likelihood are evidence."""
+    enrol = ("origin", "enroll")
+    alone = run(*enrol, "ours", "--model", "small", "-w", ws)
+    assert alone.exit_code == 12
+    assert "0 recordings by people" in alone.stderr
+    document(*enrol, "people", ws.parent / "music", "--human", "-w", ws)
+    assert run(*enrol, "ours", song, "--model", "small", "-w", ws).exit_code == 2
+    assert run(*enrol, "ours", "--model", "small", "--human", "-w", ws).exit_code == 2
+    about = document(*enrol, "ours", "--model", "small", "-w", ws)
+    assert (about["kind"], about["model"]) == ("generator", model["digest"])
+    assert about["source"] == "songs that model small made"
+    words = ["origin", "identify", song, "-w", ws]
+    asked = {e["kind"] for e in document(*words, "--models")["evidence"]}
+    unasked = {e["kind"] for e in document(*words)["evidence"]}
+    assert {"reconstruction", "likelihood"} <= asked - unasked
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -92,7 +92,7 @@ def _view(surprise: float, fit: float, usual: float) -> ViewScore:
 
 
 @pytest.mark.parametrize(
-    ("fit", "usual", "lacks"), [(0.8, 0.8, False), (0.3, 0.8, True), (0.1, 0.2, False)]
+    ("fit", "usual", "lacks"), [(0.8, 0.8, False), (0.3, 0.8, True), (0.05, 0.2, False)]
 )
 def test_a_pulse_is_missed_only_where_the_class_has_one(
     fit: float, usual: float, lacks: bool
