@@ -95,7 +95,7 @@ def robustness_svg(
     Returns:
         One `<svg>` element that needs nothing else.
     """
-    long, top = 380, 44
+    long, top = 380, 52
     parts = [
         f'<path d="M{_LABEL + t * long:g} {top - 8}V{top + _ROW * len(bars)}" '
         'stroke="currentColor" stroke-opacity="0.15"/>'
@@ -132,7 +132,7 @@ def evidence_svg(rows: Sequence[tuple[str, float, float]], *, title: str) -> str
     Returns:
         One `<svg>` element that needs nothing else.
     """
-    long, top = 380, 44
+    long, top = 380, 52
     ticks = round_ticks(0.0, max([0.1, *(f for _, f, _ in rows)]), 4)
     scale = long / ticks[-1]
     parts = [_text(_LABEL + t * scale, top - 12, f"{t:g}", "middle") for t in ticks]
@@ -162,7 +162,7 @@ def p_values_svg(rows: Sequence[tuple[str, float]], *, limit: float, title: str)
     Returns:
         One `<svg>` element that needs nothing else.
     """
-    long, top = 380, 44
+    long, top = 380, 52
     scale = long / _LEAST_P
     ticks = {0: "1", 2: "1 %", 4: "0.01 %", 6: "1e-6", 8: "1e-8"}
     parts = [
