@@ -280,7 +280,7 @@ class Features:
     comb_spacings: NDArray[np.float64]
 
 
-HEARING = 2
+HEARING = 3
 """To be raised when what is heard changes, so that nothing older is read."""
 
 

@@ -76,11 +76,34 @@ def test_beating_agrees_with_its_definition() -> None:
     level = power / (local + 1e-3 * power.mean())
     held = level / (1 + level / pulses._HELD_BACK)
     held = held - held.mean()
+    found, step_hz = pulses._beating(band, n)
+    assert step_hz == pytest.approx(pulses._STEP_HZ, rel=0.02)
+    turn = step_hz * n / (size * RATE)
     lines = [
-        abs(np.sum(held * np.exp(-2j * np.pi * k * times / size))) ** 2
-        for k in range(size // 2 + 1)
+        abs(np.sum(held * np.exp(-2j * np.pi * k * turn * times))) ** 2
+        for k in range(len(found))
     ]
-    assert pulses._beating(band, n) == pytest.approx(np.array(lines), rel=1e-6)
+    assert found == pytest.approx(np.array(lines), rel=1e-6, abs=1e-12)
+
+
+def test_sounds_that_are_as_long_have_nothing_else_in_common() -> None:
+    """Noise of one length leaves no pattern that a class could be known by."""
+    rng = np.random.default_rng(8)
+
+    def mean(seconds: float) -> Any:
+        sounds = rng.standard_normal((10, round(seconds * RATE))).astype(np.float32)
+        return np.mean([pulse(sound) for sound in sounds], axis=0)
+
+    for seconds in (6.0, 10.0):
+        assert abs(np.corrcoef(mean(seconds), mean(seconds))[0, 1]) < 0.15
+
+
+def test_levels_are_taken_from_the_nearest_line() -> None:
+    """Nothing is mixed between lines: a mean of two is higher than one usually is."""
+    lines = np.arange(400.0)
+    found = pulses._at_rates(lines, pulses._STEP_HZ * 0.9, 300)
+    assert found == pytest.approx(np.rint(np.arange(300) / 0.9))
+    assert pulses._at_rates(lines, pulses._STEP_HZ, 900)[-1] == 399.0
 
 
 def test_a_rate_alone_counts_for_more_than_one_among_many() -> None:

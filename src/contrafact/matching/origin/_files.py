@@ -29,8 +29,9 @@ __all__ = [
     "write_class",
 ]
 
-FORMAT = 2
-"""2: with pulses. Classes of 1 are enrolled again."""
+FORMAT = 3
+"""3: with pulses at rates that do not depend on the length of the sound. Older classes
+are enrolled again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

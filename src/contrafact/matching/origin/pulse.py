@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.fft import ifft, next_fast_len, rfft
-from scipy.ndimage import median_filter, uniform_filter1d
+from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
 from contrafact.matching.origin.chain import RATE, Samples
 from contrafact.matching.origin.residual import AXIS, STEP, Values
@@ -43,6 +43,10 @@ _AROUND_HZ = 10.0
 _ALONE = 6
 """Power mean that a rate is held against: music that was played by a clock may beat at
 many rates near each other, a decoder's step at one."""
+_STEP_HZ = 1 / 96
+"""Between rates that are looked at, however long the sound is. On the grid of each
+sound's own length, levels follow a pattern of that length, and a class whose
+recordings are all as long is known by it."""
 _SMOOTH = 301
 _CLIP = 3.0
 
@@ -58,15 +62,15 @@ def pulse(samples: Samples) -> Values:
     """
     n = next_fast_len(len(samples), real=True)
     flat = _flattened(rfft(samples, n), n)
-    width = 2 * round(_AROUND_HZ * n / RATE) + 1
-    n_rates = int(PULSE_AXIS[-1] * 1.01 * n / RATE) + 2
+    width = 2 * round(_AROUND_HZ / _STEP_HZ) + 1
+    n_rates = int(PULSE_AXIS[-1] * 1.01 / _STEP_HZ) + 2
     summed = np.zeros(n_rates)
     for low, high in _BANDS_HZ:
         band = flat[round(low * n / RATE) : round(high * n / RATE)]
-        lines = _beating(band, n)[: n_rates + width]
+        lines = _at_rates(*_beating(band, n), n_rates + width)
         summed += (lines / (uniform_filter1d(lines, width) + 1e-30))[:n_rates]
     alone = _alone(summed / len(_BANDS_HZ), width)
-    return _on_axis(np.log(alone + 1e-3), RATE / n)
+    return _on_axis(np.log(alone + 1e-3))
 
 
 def _alone(levels: Values, width: int) -> Values:
@@ -82,27 +86,32 @@ def _flattened(spectrum: Values, n: int) -> Values:
     return np.asarray(spectrum / np.sqrt(around + 1e-30))
 
 
-def _beating(band: Values, n: int) -> Values:
-    """Return the power of each rate at which a band beats."""
+def _beating(band: Values, n: int) -> tuple[Values, float]:
+    """Return the power of each rate at which a band beats, and Hz between rates."""
     size = next_fast_len(2 * len(band))
     rate = size * RATE / n
     power = np.square(np.abs(ifft(band, size)))
     local = uniform_filter1d(power, max(1, round(_LOCAL_S * rate)))
     level = power / (local + 1e-3 * power.mean() + 1e-30)
     held = level / (1 + level / _HELD_BACK)
-    return np.asarray(np.square(np.abs(rfft(held - held.mean(), size))))
+    n_padded = next_fast_len(max(size, round(rate / _STEP_HZ)), real=True)
+    lines = np.square(np.abs(rfft(held - held.mean(), n_padded)))
+    return np.asarray(lines), rate / n_padded
 
 
-def _on_axis(levels: Values, step_hz: float) -> Values:
+def _at_rates(lines: Values, step_hz: float, count: int) -> Values:
+    """Return the power at so many multiples of `_STEP_HZ`: the nearest line's."""
+    places = np.rint(np.arange(count) * (_STEP_HZ / step_hz)).astype(np.int64)
+    return np.asarray(lines[np.minimum(places, len(lines) - 1)])
+
+
+def _on_axis(levels: Values) -> Values:
     """Return the highest level near each rate, less what is usual around it."""
-    edges = PULSE_AXIS * np.exp(-STEP / 2) / step_hz
-    first = np.floor(edges).astype(int)
-    count = np.maximum(1, np.ceil(edges * np.exp(STEP)).astype(int) - first)
-    at = np.interp(PULSE_AXIS / step_hz, np.arange(len(levels)), levels)
-    wide = count > 1
-    for k in range(int(count.max()) + 1):
-        inside = wide & (k <= count)
-        places = np.minimum(first + k, len(levels) - 1)
-        at = np.where(inside, np.maximum(at, levels[places]), at)
+    places = np.rint(PULSE_AXIS / _STEP_HZ).astype(np.int64)
+    widths = np.maximum(1, np.rint(PULSE_AXIS * (STEP / _STEP_HZ)).astype(np.int64))
+    at = np.zeros(len(PULSE_AXIS))
+    for width in np.unique(widths):
+        chosen = widths == width
+        at[chosen] = maximum_filter1d(levels, int(width))[places[chosen]]
     usual = median_filter(at, _SMOOTH)
     return np.asarray(_CLIP * np.tanh((at - usual) / _CLIP))
