@@ -27,6 +27,7 @@ import torch  # noqa: E402
 from clips import measure_clips  # noqa: E402
 from closed import measure_closed, measure_open, measure_people  # noqa: E402
 from followed import measure_songs, measure_speed  # noqa: E402
+from lengths import measure_lengths  # noqa: E402
 from modelled import measure_with_model  # noqa: E402
 from pictures import draw  # noqa: E402
 from resisting import measure_attacks, measure_transformations  # noqa: E402
@@ -58,7 +59,7 @@ def main(audio: Path | None, out: str, *, folder: Path = Path("build/origin")) -
         "songs": measure_songs,
         "speed": measure_speed,
         "with_model": measure_with_model,
-        **({"clips": measure_clips} if audio else {}),
+        **({"clips": measure_clips, "lengths": measure_lengths} if audio else {}),
     }
     key = _key_of_code()
     for i, (name, measure) in enumerate(stages.items()):

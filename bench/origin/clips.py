@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from material import Features, clips, delivered, features
-from measuring import Answer, answers, calibrated, chosen
+from measuring import Answer, Asked, answers, calibrated, chosen
 from numpy.typing import NDArray
 from setting import Setting
 
@@ -17,7 +17,7 @@ from common import rate
 from contrafact.catalog import read_info
 from contrafact.core.errors import AudioError
 
-__all__ = ["measure_clips"]
+__all__ = ["classes_of_clips", "measure_clips"]
 
 N_FOLDS = 3
 
@@ -46,6 +46,24 @@ def measure_clips(setting: Setting) -> dict[str, Any]:
         "by_generator": {n: _of_one(said, labels, n) for n in names},
         "confounds": _confounds(setting.audio, setting, heard),
     }
+
+
+def classes_of_clips(setting: Setting) -> dict[str, Asked]:
+    """Return what is heard of the folder's clips, by their generator."""
+    if setting.audio is None:
+        return {}
+    found = clips(setting.audio)
+    heard = features(
+        setting.folder / "features" / "clips",
+        "all",
+        lambda: (delivered(c.samples) for c in found),
+    )
+    groups = _numbers([f"{c.generator} {c.group}" for c in found])
+    classes = {}
+    for name in sorted({c.generator for c in found}):
+        kept = np.array([c.generator == name for c in found])
+        classes[name] = (chosen(heard, kept), groups[kept])
+    return classes
 
 
 def _of_one(said: list[Answer], labels: list[str], name: str) -> dict[str, Any]:

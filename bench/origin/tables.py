@@ -212,6 +212,11 @@ def _clips(d: Json) -> str:
     return _table(["Label", "n", "Called `ai`", "And nearest right"], rows)
 
 
+def _lengths(d: Json) -> str:
+    rows = [[k, _of(found)] for k, found in d["lengths"]["people_called_ai"].items()]
+    return _table(["People's recordings cut to", "Called `ai`"], rows)
+
+
 def _people(d: Json) -> str:
     rows = [
         [name, _of(found), f"up to {found['interval_90'][1]:.2f}"]
@@ -227,5 +232,6 @@ TABLES: dict[str, Callable[[Json], str]] = {
     "attacks": _attacks,
     "songs": _songs,
     "clips": _clips,
+    "lengths": _lengths,
     "people": _people,
 }
