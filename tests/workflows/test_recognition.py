@@ -84,7 +84,7 @@ def test_what_was_learned_is_heard_in_an_altered_file(
     assert heard is not None
     assert heard.digest == recordings[3].digest
     assert heard.similarity >= ear.threshold
-    assert "semitones higher, 15 % faster; 1 in " in heard.evidence
+    assert "semitones higher, 15 % faster; of matches as sure, 1 in " in heard.evidence
 
 
 def test_what_is_too_much_for_one_method_is_heard_by_the_other(
