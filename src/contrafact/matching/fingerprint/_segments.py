@@ -157,8 +157,10 @@ class Segment:
         self, values: NDArray[np.uint32], *, including: bool
     ) -> NDArray[np.int64]:
         """Return how many codes are below each value, or also equal to it."""
-        step, side = self._code_step, ("right" if including else "left")
-        block = np.searchsorted(self._some_codes, values, side=side)
+        step = self._code_step
+        block: NDArray[np.int64] = np.searchsorted(
+            self._some_codes, values, side="right" if including else "left"
+        )
         high = np.minimum(block * step, len(self.code))
         low = np.maximum(block * step - step, 0)
         # By halves, as `searchsorted` would copy all of the order.
