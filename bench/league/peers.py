@@ -16,7 +16,8 @@ and so on, that in mid-training) and four noise draws an example, shared by all.
   batch; to 256 numbers, since with more numbers than windows its matrix has no inverse.
   The output is the loss itself, as for diffusion models.
 - dattri: DataInf over all parameters; Kwon et al., ICLR 2024. It keeps every gradient
-  that it inverts with in memory, so that these are of an eighth of the windows.
+  that it inverts with in memory, so that these are of an eighth of the windows; even
+  so 16 GB were too few for the whole catalog, and its row is missing in the docs.
 """
 
 from __future__ import annotations
