@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contrafact.attribution.base import Scores
-from contrafact.attribution.shares import Source, shares_of
+from contrafact.attribution.overlap import Overlap
+from contrafact.attribution.shares import Source, influence_of_sources, shares_of
 from contrafact.core.errors import AttributionError
 
 IDS = tuple(f"R-{i}" for i in range(6))
@@ -129,6 +130,18 @@ def test_shared_recording_counts_for_both_artists_in_parts():
     ]
     rows, _ = shares_of(scores([2.0, 1.0, 0.0, 0.0, 0.0, 0.0]), half)
     assert {r.id: r.influence for r in rows} == {"x": 1.0, "y": 2.0}
+
+
+def test_a_copy_brings_its_owner_nothing():
+    """Two copies of one recording share what it would have had alone."""
+    hat = torch.tensor([[0.3, 0.3, 0.0], [0.3, 0.3, 0.0], [0.0, 0.0, 0.2]])
+    overlap = Overlap(("a", "b", "c"), hat, torch.ones(3), trust=0.5)
+    scores = Scores(torch.tensor([[2.0, 2.0, 1.0]]), ("a", "b", "c"), overlap=overlap)
+    # Without b: score 2 / (1 - 0.3), hat 0.3 / (1 - 0.3).
+    alone = 2 / 0.7 / (1 - 0.5 * 0.3 / 0.7)
+    sources = [Source(id=n, name=n, parts=dict.fromkeys(n, 1.0)) for n in ("a", "ab")]
+    found = influence_of_sources(scores, sources)[0]
+    assert found.tolist() == pytest.approx([alone / 2, alone])
 
 
 def test_source_of_unknown_recording_is_refused():

@@ -47,6 +47,20 @@ def test_a_song_moved_back_is_said_to_be_so(trained, raised):
     )
 
 
+def test_moved_back_it_is_nearest_to_what_it_was(trained, raised):
+    """The change is undone, not done twice."""
+    workspace = Workspace.open(trained)
+    with workspace.catalog() as catalog:
+        original = workspace.audio_path(catalog.recordings()[0])
+    wanted = ask(workspace, original, model="tiny").queries.batch.latents
+
+    def distance(pitch: float) -> float:
+        asked = ask(workspace, raised, model="tiny", pitches=(pitch,))
+        return float((asked.queries.batch.latents - wanted).square().mean())
+
+    assert distance(2.0) < 0.5 * min(distance(0.0), distance(-2.0))
+
+
 def test_a_song_as_it_is_carries_no_notice(trained, raised):
     """Nothing was done that must be said."""
     found = ask(Workspace.open(trained), raised, model="tiny")

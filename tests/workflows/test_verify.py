@@ -76,6 +76,26 @@ def test_predictions_are_of_influence_as_shares_have_it(workspace: Workspace) ->
         assert measured == pytest.approx(removal.rise)
 
 
+def test_a_song_is_checked_at_the_pitch_it_was_explained_at(
+    workspace: Workspace, answer: Attribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same change is undone, and no other is looked for."""
+    path = query_copy(workspace, answer).parent / "attribution.json"
+    document = json.loads(path.read_text())
+    document["query"]["pitch_semitones"] = 3.0
+    path.write_text(json.dumps(document))
+    seen = []
+
+    def asked(*_: object, pitches: object, **__: object) -> None:
+        seen.append(pitches)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contrafact.workflows.verify.ask", asked)
+    with pytest.raises(KeyboardInterrupt):
+        verify(workspace, answer.attribution_id, k=1)
+    assert seen == [(3.0,)]
+
+
 @pytest.mark.parametrize("k", [-1, 0, 24, 10**9])
 def test_a_number_out_of_range_trains_nothing(
     workspace: Workspace, answer: Attribution, k: int
