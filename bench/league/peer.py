@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -130,6 +131,6 @@ class PeerEstimator(FittedEstimator[PeerSettings, Examples]):
     def _prepare(self, train: Examples, directory: Path) -> None:
         """Measure what does not depend on a query."""
 
+    @abstractmethod
     def _products(self, train: Examples, asked: Examples, directory: Path) -> Tensor:
         """Return scores of windows, `(n_query, n_window)`; more where removal hurts."""
-        raise NotImplementedError
