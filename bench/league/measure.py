@@ -16,7 +16,7 @@ from asked import features_of
 from numpy.typing import NDArray
 from peer import PeerEstimator
 from peers import make_peer
-from truth import GENERATED, LeagueTruth, Sources
+from truth import GENERATED, Half, LeagueTruth, Sources
 from world import World
 
 from common import processor_s, say
@@ -42,6 +42,7 @@ __all__ = [
     "KINDS",
     "Scored",
     "ceiling",
+    "comparisons",
     "epoch_processor_s",
     "group_figures",
     "kinds_of",
@@ -288,15 +289,23 @@ def seeds_against_each_other(truth: LeagueTruth, sources: Sources) -> dict[str, 
 
 def compared(truth: LeagueTruth, found: Array, measured: Array) -> dict[str, Any]:
     """Return every comparison of influences, by kind of query, reporting half."""
-    result: dict[str, Any] = {}
-    for kind, kinds in kinds_of(truth).items():
-        rows = truth.rows(kinds, "reporting")
-        a, b = found[rows], measured[rows]
-        result[kind] = {
-            name: _figure(compare(a, b), n_subsets=measured.shape[1])
-            for name, compare in _COMPARISONS.items()
-        }
-    return result
+    return {
+        kind: comparisons(truth, found, measured, kinds, "reporting")
+        for kind, kinds in kinds_of(truth).items()
+    }
+
+
+def comparisons(
+    truth: LeagueTruth, found: Array, measured: Array, kinds: tuple[str, ...],
+    half: Half,
+) -> dict[str, Any]:  # fmt: skip
+    """Return every comparison of influences over some kinds of queries in a half."""
+    rows = truth.rows(kinds, half)
+    a, b = found[rows], measured[rows]
+    return {
+        name: _figure(compare(a, b), n_subsets=measured.shape[1])
+        for name, compare in _COMPARISONS.items()
+    }
 
 
 def _figure(values: Array, *, n_subsets: int) -> dict[str, Any]:
