@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "ground_truth"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from coverage import covered, errors_of
+from coverage import covered
+from fit import errors_of
 from measure import (
     Scored,
     ceiling,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from fit import errors_of
 from measure import kinds_of
 from numpy.typing import NDArray
 from truth import GENERATED, LeagueTruth
@@ -21,28 +22,14 @@ from contrafact.attribution.share_error import ShareError
 from contrafact.attribution.shares import (
     ShareSettings,
     Source,
-    influence_of_sources,
     shares_of,
 )
 
-__all__ = ["covered", "errors_of"]
+__all__ = ["covered"]
 
 Array = NDArray[np.float64]
 NOMINAL = 0.9
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-
-
-def errors_of(
-    truth: LeagueTruth, world: World, scores: Scores, kind: str
-) -> ShareError | None:
-    """Return the errors of shares on the choosing half, None without the truth."""
-    sources = truth.sources(kind)
-    if sources is None:
-        return None
-    groups = world.groups(kind, sources.names)
-    predicted = positive_shares(influence_of_sources(scores, groups))
-    rows = truth.rows(GENERATED, "choosing")
-    return ShareError.measured(predicted[rows], positive_shares(sources.mean)[rows])
 
 
 def covered(
@@ -61,6 +48,7 @@ def covered(
             "measured_on": "generated songs of the choosing half",
             "n_shares": len(error.errors),
             "width": round(error.width(NOMINAL), 4),
+            "by_size": round(error.by_size, 4),
         },
         "curve": [
             _counted(scores, groups, songs, real, error, level=level)
@@ -89,6 +77,7 @@ def _counted(
     """Count what `shares_of` gives: shares, the rest, and their intervals."""
     settings = ShareSettings(confidence=level, error=error)
     holds, widths, rests, apart, held_rests = [], [], [], [], []
+    real_rests = []
     for row in rows:
         shares, rest = shares_of(scores, groups, query=int(row), settings=settings)
         truth = {g.id: float(t) for g, t in zip(groups, real[row], strict=True)}
@@ -97,6 +86,7 @@ def _counted(
             widths.append(share.interval.high - share.interval.low)
         real_rest = 1 - sum(truth[s.id] for s in shares if s.significant)
         rests.append(rest.share)
+        real_rests.append(real_rest)
         apart.append(abs(rest.share - real_rest))
         held_rests.append(rest.interval.low <= real_rest <= rest.interval.high)
     return {
@@ -104,6 +94,7 @@ def _counted(
         "mean_width": round(float(np.mean(widths)), 4),
         "n_shares": len(holds),
         "mean_unattributed": round(float(np.mean(rests)), 4),
+        "mean_unattributed_retrained": round(float(np.mean(real_rests)), 4),
         "unattributed_error": round(float(np.mean(apart)), 4),
         "unattributed_covered": round(float(np.mean(held_rests)), 4),
     }

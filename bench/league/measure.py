@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from asked import features_of
+from fit import fitted_shares
 from numpy.typing import NDArray
 from peer import PeerEstimator
 from peers import make_peer
@@ -34,7 +35,7 @@ from contrafact.attribution.evaluation import (
     seed_ceiling,
     share_errors,
 )
-from contrafact.attribution.shares import influence_of_sources
+from contrafact.attribution.shares import influence_of_sources, sizes_of
 from contrafact.generators.studio.training import Trainer
 from contrafact.workflows.recipes import find_recipe
 
@@ -271,8 +272,21 @@ def group_figures(
     sources = truth.sources(kind)
     if sources is None:
         return None
-    found = influence_of_sources(scores, world.groups(kind, sources.names))
-    return compared(truth, found, sources.mean)
+    groups = world.groups(kind, sources.names)
+    found = influence_of_sources(scores, groups)
+    shares = fitted_shares(truth, found, sources, sizes_of(scores, groups))
+    result = compared(truth, found, sources.mean)
+    # Influences are compared as they are, shares as they are printed.
+    for asked, kinds in kinds_of(truth).items():
+        rows = truth.rows(kinds, "reporting")
+        result[asked]["share_error_unfitted"] = result[asked]["share_error"]
+        result[asked]["share_error"] = share_error(shares[rows], sources.mean[rows])
+    return result
+
+
+def share_error(shares: Array, rises: Array) -> dict[str, Any]:
+    """Return the mean absolute error of shares against those that rises make."""
+    return _figure(share_errors(shares, rises), n_subsets=rises.shape[1])
 
 
 def seeds_against_each_other(truth: LeagueTruth, sources: Sources) -> dict[str, Any]:

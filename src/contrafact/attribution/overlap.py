@@ -130,6 +130,13 @@ class Overlap:
         )
         return torch.from_numpy(first[which]), torch.from_numpy(count[which])
 
+    @property
+    def distinct_windows(self) -> Tensor:
+        """Windows of each recording over how many copies it has, `(n_train,)`."""
+        _, count = self.copies
+        found: Tensor = self.n_windows.double() / count
+        return found
+
     @cached_property
     def _spare(self) -> Tensor:
         """Rows of all copies but the first of each."""

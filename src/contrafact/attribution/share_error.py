@@ -1,9 +1,11 @@
-"""How far shares are from those that retraining gives, and intervals that hold them.
+"""From estimated shares to retrained ones, and intervals that hold them.
 
 Noise draws say how well an estimate is measured, not how far it is from the truth. For
-songs whose sources were left out and the model trained again, the distance is known;
-its distribution, measured once on the project's ground truth and kept in
-`share_error.json`, widens the interval of every share. See `docs/shares.md`.
+songs whose sources were left out and the model trained again, the distance is known.
+Two things about it are measured once on the project's ground truth and kept in
+`share_error.json`: what part of a retrained share a source has by its size alone,
+which an estimate from gradients misses; and how far shares are off once that is put
+right, which widens the interval of every share. See `docs/shares.md`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ __all__ = ["ShareError"]
 Array = NDArray[np.float64]
 
 _FLOOR = 0.01  # of the variance, so that a share of 0 has a width
+_MOST_BY_SIZE = 0.9  # a share that said nothing of its song would be none
 _FILE = "share_error.json"
 
 
@@ -33,6 +36,8 @@ class ShareError:
     Attributes:
         errors: Absolute errors, rising, over `sqrt(s (1 - s) + 0.01)` of the
             predicted share `s`.
+        by_size: What part of shares is spread over sources by their size, in
+            [0, 1): what any recording teaches about any song.
 
     References:
         Lei et al., "Distribution-free predictive inference for regression", JASA
@@ -40,12 +45,45 @@ class ShareError:
     """
 
     errors: tuple[float, ...]
+    by_size: float = 0.0
 
     @classmethod
-    def measured(cls, predicted: Array, real: Array) -> Self:
-        """Return the errors of predicted shares, both `(n_query, n_source)`."""
-        scaled = np.sort((np.abs(real - predicted) / _size(predicted)).ravel())
-        return cls(tuple(float(error) for error in scaled))
+    def measured(
+        cls, predicted: Array, real: Array, sizes: Array | None = None
+    ) -> Self:
+        """Return what is learned from estimated shares and retrained ones.
+
+        Args:
+            predicted: `(n_query, n_source)`.
+            real: Of the same shape.
+            sizes: What part of the catalog each source is, `(n_source,)`; None
+                leaves shares as predicted.
+        """
+        by_size = 0.0
+        if sizes is not None:
+            # The least squares of `real = (1 - b) predicted + b sizes`.
+            away, missed = sizes - predicted, real - predicted
+            by_size = float((away * missed).sum() / max((away * away).sum(), 1e-12))
+            by_size = min(max(by_size, 0.0), _MOST_BY_SIZE)
+        learned = cls((), by_size)
+        fitted = predicted if sizes is None else learned.fitted(predicted, sizes)
+        scaled = np.sort((np.abs(real - fitted) / _variation(fitted)).ravel())
+        return cls(tuple(float(error) for error in scaled), by_size)
+
+    def fitted(self, shares: Array, sizes: Array) -> Array:
+        """Return shares with what sources have by their size.
+
+        Args:
+            shares: Estimated, `(..., n_source)`, adding up to 1, or all 0 where no
+                source has any.
+            sizes: `(n_source,)`, adding up to 1.
+
+        Returns:
+            Of the shape of `shares`, adding up as they do.
+        """
+        has_any = shares.sum(-1, keepdims=True) > 0
+        found: Array = (1 - self.by_size) * shares + self.by_size * sizes * has_any
+        return found
 
     @classmethod
     def of(cls, estimator: str, settings: Mapping[str, Any]) -> Self | None:
@@ -59,7 +97,7 @@ class ShareError:
         found = json.loads(text)["estimators"].get(estimator)
         if found is None or found["settings"] != dict(settings):
             return None
-        return cls(tuple(found["errors"]))
+        return cls(tuple(found["errors"]), found["by_size"])
 
     def width(self, level: float) -> float:
         """Return the conformal quantile: what holds `level` of such errors."""
@@ -68,15 +106,19 @@ class ShareError:
 
     def interval(self, shares: Array, level: float) -> tuple[Array, Array]:
         """Return low and high of the interval of each share, within [0, 1]."""
-        half = self.width(level) * _size(shares)
+        half = self.width(level) * _variation(shares)
         return np.clip(shares - half, 0, 1), np.clip(shares + half, 0, 1)
 
     def document(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return what `of` reads, for one estimator."""
         errors: Sequence[float] = [round(error, 5) for error in self.errors]
-        return {"settings": dict(settings), "errors": errors}
+        return {
+            "settings": dict(settings),
+            "by_size": round(self.by_size, 4),
+            "errors": errors,
+        }
 
 
-def _size(shares: Array) -> Array:
-    size: Array = np.sqrt(shares * (1 - shares) + _FLOOR)
-    return size
+def _variation(shares: Array) -> Array:
+    found: Array = np.sqrt(shares * (1 - shares) + _FLOOR)
+    return found

@@ -3,7 +3,8 @@
 The influence of a source is how much the query's loss would rise had the model
 been trained without it: that of its recordings together, from their scores and
 what they have in common, times a scale measured by retraining if there is one.
-Its share is that influence over the sum of all positive influences. A source is
+Its share is that influence over the sum of all positive influences, moved towards the
+source's size as far as retraining says that estimates miss. A source is
 significant only if it stands out more than sources do on songs that they did not
 shape; the shares of all that are not are the unattributed rest. Nothing is
 renormalised to 100 %, and where no source is significant there is no answer.
@@ -24,7 +25,13 @@ from contrafact.attribution.significance import benjamini_hochberg, p_values
 from contrafact.core.errors import AttributionError
 from contrafact.core.results import Interval, SourceShare, Unattributed
 
-__all__ = ["ShareSettings", "Source", "influence_of_sources", "shares_of"]
+__all__ = [
+    "ShareSettings",
+    "Source",
+    "influence_of_sources",
+    "shares_of",
+    "sizes_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -52,8 +59,9 @@ class ShareSettings:
             what is missing to 1 may be false.
         n_resamples: Of the noise draws.
         seed: Of the resampling.
-        error: How far shares are from retrained ones; None where that is not
-            known, and intervals are over noise draws alone.
+        error: How shares are fitted to retrained ones, and how far they are then
+            from them; None where that is not known: shares are as estimated, and
+            intervals over noise draws alone.
     """
 
     confidence: float = 0.9
@@ -96,12 +104,16 @@ def shares_of(
     point = scores.values[query].double().numpy() @ matrix
     draws = _resampled(scores, query, s) @ matrix
     share, drawn = _normalised(point), _normalised(draws)
-    nulls, common = _on_other_songs(scores, matrix, is_member)
     tail = (1 - s.confidence) / 2
+    # What a source has by its size alone names nobody.
+    is_named = (_between(drawn, share, tail)[0] > 0) & (point > 0)
+    if s.error is not None:
+        sizes = sizes_of(scores, sources)
+        share, drawn = s.error.fitted(share, sizes), s.error.fitted(drawn, sizes)
+    nulls, common = _on_other_songs(scores, matrix, is_member)
     low, high = _between(drawn, share, tail)
     strength = _strength(scores.values[query : query + 1], matrix)[0]
     p = p_values(strength, nulls) if nulls else None
-    is_named = (low > 0) & (point > 0)
     if p is not None:
         is_named &= benjamini_hochberg(p, tail)
     if s.error is not None:
@@ -146,6 +158,23 @@ def influence_of_sources(scores: Scores, sources: Sequence[Source]) -> Array:
     matrix, _ = _weights(scores, sources)
     influence: Array = scores.values.double().numpy() @ matrix
     return influence
+
+
+def sizes_of(scores: Scores, sources: Sequence[Source]) -> Array:
+    """Return what part of the sources' recordings each has, `(n_source,)`.
+
+    Recordings count by their windows where those are known, copies of one recording
+    together as one. Parts add up to 1.
+    """
+    windows = np.ones(len(scores.recording_ids))
+    if scores.overlap is not None:
+        windows = scores.overlap.distinct_windows.numpy()
+    size = dict(zip(scores.recording_ids, windows.tolist(), strict=True))
+    found = np.array(
+        [sum(size[r] * part for r, part in source.parts.items()) for source in sources]
+    )
+    sizes: Array = found / max(float(found.sum()), 1e-12)
+    return sizes
 
 
 def _weights(
