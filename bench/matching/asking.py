@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from queries import Query, catalog_queries, mixed_queries, other_queries
+from queries import (
+    MIX,
+    UNKNOWN_MIX,
+    Query,
+    catalog_queries,
+    mixed_queries,
+    other_queries,
+)
 from recordings import Piece
 from transforms import TRANSFORMS
 
@@ -62,8 +69,11 @@ class Asked:
 
     def queries(self, group: str) -> Iterator[Query]:
         """Yield the queries of a transformation, of mixes, or of a kind of others."""
-        if group == "mix":
+        if group == MIX:
             return mixed_queries(self.pieces.asked, 4 * self.n_each)
+        if group == UNKNOWN_MIX:
+            others = self.pieces.others["other work"]
+            return mixed_queries(self.pieces.asked, 4 * self.n_each, unknown=others)
         if group in OTHERS:
             n = self.n_others if group == "other work" else self.n_takes
             return other_queries(self.pieces.others[group], group, n)
@@ -86,7 +96,9 @@ def answers(asked: Asked, answer: Callable[[Query, int], T], n_workers: int) -> 
     found: list[T] = []
     context = multiprocessing.get_context("fork")
     with context.Pool(n_workers, _held.append, ((asked, answer),)) as pool:
-        for some in pool.imap_unordered(_answers, [*OTHERS, "mix", *_BY_NAME]):
+        for some in pool.imap_unordered(
+            _answers, [*OTHERS, MIX, UNKNOWN_MIX, *_BY_NAME]
+        ):
             found += some
             print(len(found), "queries", file=sys.stderr, flush=True)
     return found

@@ -26,7 +26,7 @@ import numpy as np
 from asking import Asked, answers
 from fingerprint import KEPT, build, gather
 from numpy.typing import NDArray
-from queries import Query
+from queries import MIX, UNKNOWN_MIX, Query
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -94,12 +94,14 @@ def reached(levels: Floats, highest: Floats) -> Floats:
 
     Args:
         levels: Ascending.
-        highest: Evidence of each null query.
+        highest: Evidence of each null query; `_NOTHING` of those refused.
     """
     ordered = np.sort(highest)
     n = len(ordered)
     n_reached = n - np.searchsorted(ordered, levels, side="left")
-    tail = ordered[-max(5, n // 10) :]
+    # What was refused says nothing about how fast evidence becomes rare.
+    judged = ordered[ordered > _NOTHING]
+    tail = judged[-max(5, min(n // 10, len(judged) // 2)) :]
     excess = float(np.mean(tail - tail[0])) * len(tail) / (len(tail) - 1)
     beyond = len(tail) / n * np.exp(-(levels - tail[0]) / max(excess, 1e-3))
     seen = (n_reached + 1) / (n + 1)
@@ -180,7 +182,7 @@ def collect(
 
 def _first_judgement(found: Found, _: Proposal) -> float:
     """Order answers by something that no calibration is needed for."""
-    return float(found.likeness * np.log(found.last - found.first))
+    return found.strength
 
 
 def _shares(classes: NDArray[np.str_], wanted: dict[str, float]) -> Floats:
@@ -199,7 +201,7 @@ def _classes(rows: Sequence[Case]) -> NDArray[np.str_]:
         for name, _ in case.found:
             if case.kind == "catalog":
                 is_right = name in case.copies | case.also
-                right = "mixed" if case.also else "right"
+                right = "mixed" if case.group in (MIX, UNKNOWN_MIX) else "right"
                 names.append(right if is_right else "wrong")
             else:
                 names.append(case.kind if name in case.copies else "wrong")

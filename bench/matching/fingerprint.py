@@ -29,7 +29,7 @@ import soundfile
 import soxr
 from asking import OTHERS, Asked, Pieces, answers
 from chromaprint import OWN_THRESHOLD, Chromaprints, is_installed
-from queries import Query
+from queries import MIX, UNKNOWN_MIX, Query
 from recordings import RATE, Piece, read_piece, real_pieces, rendered_pieces
 from transforms import TRANSFORMS, Transform
 
@@ -157,6 +157,7 @@ def ask(
         return {
             "kind": query.kind,
             "transform": query.transform.name,
+            "group": query.transform.group,
             "work": query.piece.work,
             "also": query.also,
             "duration_s": query.duration_s,
@@ -167,8 +168,8 @@ def ask(
 
     rows = answers(asked, answer, n_workers)
     known = {transform.name: transform for transform in TRANSFORMS}
-    mixed = Transform("mix at 0 dB", "mix", lambda x, _: x)
     for row in rows:
+        mixed = Transform(row["transform"], row["group"], lambda x, _: x)
         row["transform"] = known.get(row["transform"], mixed)
     return rows
 
@@ -236,7 +237,7 @@ def _errors(rows: Sequence[Json], copies: dict[str, set[str]]) -> Json:
     """Return how far off the intervals, pitches and tempos of right answers are."""
     table: dict[str, list[float]] = {"bounds_s": [], "pitch": [], "tempo": []}
     for row in rows:
-        if row["kind"] != "catalog" or row["also"]:
+        if row["kind"] != "catalog" or row["group"] in (MIX, UNKNOWN_MIX):
             continue
         transform = row["transform"]
         length_s = row["duration_s"] / transform.tempo_ratio

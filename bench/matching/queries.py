@@ -14,12 +14,22 @@ from transforms import TRANSFORMS, Transform, mix
 
 from contrafact.matching.fingerprint import SAMPLE_RATE
 
-__all__ = ["HARD", "Query", "catalog_queries", "mixed_queries", "other_queries"]
+__all__ = [
+    "HARD",
+    "MIX",
+    "UNKNOWN_MIX",
+    "Query",
+    "catalog_queries",
+    "mixed_queries",
+    "other_queries",
+]
 
 Samples = NDArray[np.float32]
 _SHORTEST_S, _LONGEST_S = 5.0, 10.0
 HARD = ("noise 0 dB", "reverb")
 """Transformations after which most is lost."""
+MIX, UNKNOWN_MIX = "mix", "mix with unknown"
+"""Groups of queries that hold two recordings, both or one of the catalog."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,23 +108,37 @@ def catalog_queries(
             yield query
 
 
-def mixed_queries(pieces: Sequence[Piece], n: int) -> Iterator[Query]:
-    """Yield excerpts of two recordings of the catalog at once, at 0 dB."""
-    rng = _rng("mix")
+def mixed_queries(
+    pieces: Sequence[Piece], n: int, *, unknown: Sequence[Piece] | None = None
+) -> Iterator[Query]:
+    """Yield excerpts of two recordings at once, at 0 dB.
+
+    Args:
+        pieces: Of the catalog.
+        n: How many queries at most.
+        unknown: What the second is drawn from, if not from the catalog.
+    """
+    rng = _rng(MIX if unknown is None else UNKNOWN_MIX)
     for _ in range(n):
-        i, j = rng.choice(len(pieces), 2, replace=False)
-        (one, start_s), (other, _) = _excerpt(pieces[i], rng), _excerpt(pieces[j], rng)
-        if min(one.std(), other.std()) < 1e-3 or pieces[i].work == pieces[j].work:
+        if unknown is None:
+            i, j = rng.choice(len(pieces), 2, replace=False)
+            first, second = pieces[i], pieces[j]
+        else:
+            first = pieces[rng.integers(len(pieces))]
+            second = unknown[rng.integers(len(unknown))]
+        (one, start_s), (other, _) = _excerpt(first, rng), _excerpt(second, rng)
+        if min(one.std(), other.std()) < 1e-3 or first.work == second.work:
             continue
         sound = mix(one, other)
+        name = MIX if unknown is None else UNKNOWN_MIX
         yield Query(
             kind="catalog",
-            piece=pieces[i],
-            transform=Transform("mix at 0 dB", "mix", lambda x, _: x),
+            piece=first,
+            transform=Transform(f"{name} at 0 dB", name, lambda x, _: x),
             start_s=start_s,
             duration_s=len(sound) / RATE,
             sound=sound,
-            also=pieces[j].id,
+            also=second.id if unknown is None else "",
         )
 
 

@@ -151,3 +151,23 @@ def test_two_copies_of_one_recording_are_both_named(
     index.add_many([("one", tunes[0]), ("copy", 0.5 * tunes[0]), ("B", tunes[1])])
     found = index.identify(tunes[0][3 * RATE : 12 * RATE])
     assert {match.recording_id for match in found} == {"one", "copy"}
+
+
+@pytest.mark.parametrize("softer", [0.5, 0.35])
+def test_what_lies_beneath_another_recording_is_found(
+    index: FingerprintIndex, tunes: list[Samples], softer: float
+) -> None:
+    """A recording 6 or 9 dB softer than the one on top of it, with its interval."""
+    mixed = tunes[2][: 9 * RATE] + softer * tunes[6][5 * RATE : 14 * RATE]
+    found = {match.recording_id: match for match in index.identify(mixed)}
+    assert found.keys() == {"R-2", "R-6"}
+    assert found["R-6"].reference_start_s == pytest.approx(5, abs=0.5)
+    assert found["R-6"].query_end_s == pytest.approx(9, abs=0.5)
+
+
+def test_what_is_mixed_with_something_unknown_is_found_alone(
+    index: FingerprintIndex, tunes: list[Samples]
+) -> None:
+    """What is left when a recording is taken out is not taken for another."""
+    mixed = tunes[3][: 9 * RATE] + tunes[10][: 9 * RATE]
+    assert [match.recording_id for match in index.identify(mixed)] == ["R-3"]

@@ -40,6 +40,7 @@ FEATURES = (
     "steady",
     "steadier",
     "denser",
+    "hidden",
 )
 _NOTHING = -99.0  # evidence of what is refused
 
@@ -61,12 +62,13 @@ def features(found: Found, proposal: Proposal) -> NDArray[np.float64]:
             found.steady,
             found.steadier,
             found.denser,
+            found.hidden,
         ]
     )
 
 
 def terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return one, the features, and the products of any two, `(..., 91)`."""
+    """Return one, the features, and the products of any two, `(..., 105)`."""
     first, second = np.triu_indices(values.shape[-1])
     one = np.ones((*values.shape[:-1], 1))
     return np.concatenate([one, values, values[..., first] * values[..., second]], -1)

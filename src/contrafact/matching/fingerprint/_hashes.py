@@ -15,9 +15,8 @@ References:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +53,13 @@ _RATIO_STEPS = 16
 _N_INTERVALS = 2 * _WIDEST + 4
 N_KEYS = _N_INTERVALS**3 * (_RATIO_STEPS + 1) ** 2
 """All keys are below this."""
+_PLACES = [
+    *(_N_INTERVALS**i * (_RATIO_STEPS + 1) ** 2 for i in (2, 1, 0)),
+    _RATIO_STEPS + 1,
+    1,
+]  # what one more in each number of a key adds to it
 _PITCH_SLACK, _RATIO_SLACK = 0.2, 0.35  # of a step
+_TIME_SLACK = 1.5  # frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,31 +148,71 @@ def kept_hashes(peaks: Peaks) -> Hashes:
     """Return the hashes that an index keeps, about 48 a second."""
     chosen = [_strongest(peaks, low, high, 2) for low, high in _WINDOWS_S]
     quads = _quads(chosen, _KEPT_COMBOS)
-    values = _values(peaks, quads)
-    return _hashes(peaks, quads, [np.rint(v).astype(np.int64) for v in values])
+    parts = [
+        _digit(value, i) * np.int32(place)
+        for i, (value, place) in enumerate(
+            zip(_values(peaks, quads), _PLACES, strict=True)
+        )
+    ]
+    return _hashes(peaks, quads, np.sum(parts, axis=0, dtype=np.int32))
 
 
 def query_hashes(peaks: Peaks) -> Hashes:
-    """Return all hashes that a query tries, neighbours of uncertain ones too."""
+    """Return all hashes that a query tries, in order of their keys.
+
+    Neighbours of uncertain ones too; none whose times no index can hold.
+    """
     chosen = [
         _strongest(peaks, low / _FASTEST, high / _SLOWEST, _PER_WINDOW)
         for low, high in _WINDOWS_S
     ]
-    quads = _quads(chosen, itertools.product(range(_PER_WINDOW), repeat=3))
-    values = _values(peaks, quads)
+    quads = _possible_quads(peaks.time, chosen)
+    keys, index = _with_neighbours(_values(peaks, quads))
+    order = np.argsort(keys)  # to be looked up quickly
+    whose = index[order]
+    own = _hashes(peaks, quads, keys[: len(quads)])
+    return Hashes(
+        keys[order].astype(np.uint32),
+        own.time[whose],
+        own.pitch[whose],
+        own.span[whose],
+    )
+
+
+def _possible_quads(time: Floats, chosen: list[Ints]) -> Ints:
+    """Return all quads of the peaks chosen whose times an index may hold, `(n, 4)`.
+
+    It holds those of which each lies within its window; a change of tempo moves
+    all by one factor, which the three windows bound.
+    """
+    n = len(time)
+    least = np.full((n, 1, 1, 1), 0.0, np.float32)
+    most = np.full((n, 1, 1, 1), np.inf, np.float32)
+    for i, (own, (low_s, high_s)) in enumerate(zip(chosen, _WINDOWS_S, strict=True)):
+        shape = (n, *(_PER_WINDOW if j == i else 1 for j in range(3)))
+        after = np.where(own >= 0, time[own] - time[:, None], np.inf).reshape(shape)
+        least = np.maximum(least, (after - _TIME_SLACK) / (high_s * FRAMES_PER_S))
+        most = np.minimum(most, (after + _TIME_SLACK) / (low_s * FRAMES_PER_S))
+    first, *ranks = np.nonzero((least <= most) & (least < np.inf))
+    others = [own[first, rank] for own, rank in zip(chosen, ranks, strict=True)]
+    return np.stack([first, *others], 1)
+
+
+def _with_neighbours(values: list[Floats]) -> tuple[NDArray[np.int32], Ints]:
+    """Return the keys of some hashes and of their neighbours, and whose each is."""
     slacks = [_PITCH_SLACK] * 3 + [_RATIO_SLACK] * 2
-    index = np.arange(len(quads))
-    digits: list[Ints] = []
-    for value, slack in zip(values, slacks, strict=True):
-        low = np.rint(value[index] - slack).astype(np.int64)
-        high = np.rint(value[index] + slack).astype(np.int64)
-        again = np.flatnonzero(low != high)
-        digits = [np.concatenate([d, d[again]]) for d in digits]
-        digits.append(np.concatenate([low, high[again]]))
-        index = np.concatenate([index, index[again]])
-    found = _hashes(peaks, quads[index], digits)
-    order = np.argsort(found.key)  # to be looked up quickly
-    return Hashes(*(getattr(found, f.name)[order] for f in fields(Hashes)))
+    key, uncertain = np.zeros((2, len(values[0])), np.int32)
+    for i, (value, slack) in enumerate(zip(values, slacks, strict=True)):
+        low, high = _digit(value - slack, i), _digit(value + slack, i)
+        key += low * np.int32(_PLACES[i])
+        uncertain |= (high > low) * np.int32(1 << i)
+    keys, index = [], []
+    for raised in range(1 << len(values)):
+        some = np.flatnonzero((uncertain & raised) == raised)
+        more = sum(place for i, place in enumerate(_PLACES) if raised >> i & 1)
+        keys.append(key[some] + np.int32(more))
+        index.append(some)
+    return np.concatenate(keys), np.concatenate(index)
 
 
 def _strongest(peaks: Peaks, low_s: float, high_s: float, n: int) -> Ints:
@@ -206,12 +251,15 @@ def _values(peaks: Peaks, quads: Ints) -> list[Floats]:
     return [*intervals, *parts]
 
 
-def _hashes(peaks: Peaks, quads: Ints, digits: list[Ints]) -> Hashes:
-    key = np.zeros(len(quads), np.int64)
-    for digit in digits[:3]:
-        interval = np.clip(digit + _N_INTERVALS // 2, 0, _N_INTERVALS - 1)
-        key = key * _N_INTERVALS + interval
-    for digit in digits[3:]:
-        key = key * (_RATIO_STEPS + 1) + np.clip(digit, 0, _RATIO_STEPS)
-    time, pitch = peaks.time[quads], peaks.pitch[quads[:, 0]]
-    return Hashes(key.astype(np.uint32), time[:, 0], pitch, time[:, 3] - time[:, 0])
+def _digit(value: Floats, i: int) -> NDArray[np.int32]:
+    """Return an interval or a proportion as a number of the key."""
+    digit = np.rint(value).astype(np.int32)
+    if i < 3:
+        return np.clip(digit + _N_INTERVALS // 2, 0, _N_INTERVALS - 1)
+    return np.clip(digit, 0, _RATIO_STEPS)
+
+
+def _hashes(peaks: Peaks, quads: Ints, keys: NDArray[np.int32]) -> Hashes:
+    first, last = peaks.time[quads[:, 0]], peaks.time[quads[:, 3]]
+    pitch = peaks.pitch[quads[:, 0]]
+    return Hashes(keys.astype(np.uint32), first, pitch, last - first)

@@ -70,11 +70,15 @@ def _pairs(
     query = np.repeat(there, n_each)
     behind = np.cumsum(n_each) - n_each
     place = np.arange(len(query)) + np.repeat(low - behind, n_each)
-    semitones = (hashes.pitch[query] - segment.pitch[place]) / PER_SEMITONE
-    span = segment.span[place].astype(np.float64) / PLACES_PER_FRAME
-    stretch = np.log(np.maximum(span, 0.5) / hashes.span[query])
-    is_near = (np.abs(semitones) < MAX_SEMITONES) & (np.abs(stretch) < MAX_STRETCH)
-    query, place = query[is_near], place[is_near]
+    # Bounds first, as most pairs are of absurd changes.
+    semitones = hashes.pitch[query] - segment.pitch[place]
+    span = np.maximum(segment.span[place], 0.5 * PLACES_PER_FRAME).astype(np.float32)
+    ratio = span / (PLACES_PER_FRAME * hashes.span)[query]
+    is_near = (np.abs(semitones) < MAX_SEMITONES * PER_SEMITONE) & (
+        np.abs(ratio - np.cosh(MAX_STRETCH)) < np.sinh(MAX_STRETCH)
+    )
+    near = np.flatnonzero(is_near)
+    query, place = query[near], place[near]
     # Whole numbers: the times of a large segment are beyond what float32 holds.
     frame = segment.place[place].astype(np.int64) / PLACES_PER_FRAME
     owner = np.searchsorted(segment.starts, frame, side="right") - 1
@@ -83,8 +87,8 @@ def _pairs(
     return Pairs(
         query=hashes.time[query].astype(np.float64),
         place=frame - begin + (owner + base) * float(APART),
-        semitones=semitones[is_near].astype(np.float64),
-        stretch=stretch[is_near],
+        semitones=semitones[near].astype(np.float64) / PER_SEMITONE,
+        stretch=np.log(ratio[near].astype(np.float64)),
         span=hashes.span[query].astype(np.float64),
     ).at(is_live)
 

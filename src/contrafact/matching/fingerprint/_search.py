@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from contrafact.matching.fingerprint._hashes import (
     query_hashes,
 )
 from contrafact.matching.fingerprint._manifest import Part
-from contrafact.matching.fingerprint._notes import reduced
+from contrafact.matching.fingerprint._overlay import Asked, Window
 from contrafact.matching.fingerprint._pairing import APART, find_pairs
 from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
 from contrafact.matching.fingerprint._spectrum import (
@@ -38,9 +38,9 @@ from contrafact.matching.fingerprint._spectrum import (
 from contrafact.matching.fingerprint._verification import (
     Approach,
     Found,
-    Window,
     approach,
     compare,
+    strong_places,
 )
 from contrafact.matching.fingerprint._voting import (
     Proposal,
@@ -55,6 +55,8 @@ _N_COMPARED = 4  # of what was proposed for a window, those that look most alike
 _SHORTEST_S = 2.5
 _HIDDEN = 0.5  # of a match, from which it is part of a better one
 _ALONE, _BEHIND = 0.88, 0.08  # likeness of what sounds alone, and lead over others
+_LAYER, _ALL_OF_IT = 3.2, 0.95  # strength of a match that may have another beside
+# it, and how much of what stands out in a query is its own if nothing else is there
 _GAP_S = 1.0  # over which a match may go on from one part of a query to the next
 
 
@@ -64,6 +66,9 @@ class _Candidate:
     owner: int
     proposal: Proposal
     window: Window
+
+
+_Laid = tuple[_Candidate, Found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,24 +110,19 @@ def find_answers(
     """
     if len(query) < _SHORTEST_S * FRAMES_PER_S:
         return []
-    candidates = [*_candidates(parts, query), *_by_codes(parts, len(query), codes)]
-    lowered = reduced(query)
-    near = [
-        (seen, parts[one.part].segment.recording_ids[one.owner], one.proposal)
-        for one in _merged(candidates)
-        if (seen := _approach(parts[one.part], one, lowered)) is not None
-    ]
-    near.sort(key=lambda one: -one[0].likeness)
-    most = _N_COMPARED * len(list(_windows(len(query))))
+    by_codes = list(_by_codes(parts, len(query), codes))
+    asked = Asked(query)
+    laid = _laid(parts, asked, [*_candidates(parts, query), *by_codes])
+    if (layer := _layer(laid)) is not None:
+        laid += _beneath(parts, query, layer, by_codes)
     answers = [
         Answer(
-            recording_id=recording_id,
+            recording_id=parts[one.part].segment.recording_ids[one.owner],
             found=found,
-            proposal=proposal,
-            evidence=judge(found, proposal),
+            proposal=one.proposal,
+            evidence=judge(found, one.proposal),
         )
-        for approached, recording_id, proposal in near[:most]
-        if (found := compare(approached)) is not None
+        for one, found in _closest(laid)
     ]
     answers.sort(key=lambda answer: -answer.evidence)
     kept: list[Answer] = []
@@ -132,27 +132,99 @@ def find_answers(
     return kept
 
 
-def _approach(part: Part, candidate: _Candidate, query: Map) -> Approach | None:
-    segment, owner = part.segment, candidate.owner
-    first, last = segment.starts[owner], segment.ends[owner]
-    rows = segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
+def _laid(
+    parts: Sequence[Part], asked: Asked, candidates: Iterable[_Candidate]
+) -> list[_Laid]:
+    """Return what was compared of the candidates: those that look most alike."""
+    near = [
+        (seen, one)
+        for one in _merged(candidates)
+        if (seen := _approach(parts[one.part], one, asked)) is not None
+    ]
+    near.sort(key=lambda both: -both[0].likeness)
+    most = _N_COMPARED * len(list(_windows(asked.n_frames)))
+    return [
+        (one, found)
+        for seen, one in near[:most]
+        if (found := compare(seen)) is not None
+    ]
+
+
+def _layer(laid: Sequence[_Laid]) -> _Laid | None:
+    """Return what lies closest, if the query seems to hold something beside it."""
+    if not laid:
+        return None
+    best = max(laid, key=lambda one: one[1].strength)
+    is_layer = best[1].strength > _LAYER and best[1].covered < _ALL_OF_IT
+    return best if is_layer else None
+
+
+def _beneath(
+    parts: Sequence[Part], query: Map, layer: _Laid, by_codes: Iterable[_Candidate]
+) -> list[_Laid]:
+    """Return what lies on the rest of a query, where a first recording is left out.
+
+    And that recording once more, without what lies beneath it.
+    """
+    hidden = _places_of(parts, layer, query)
+    rest = np.where(hidden, np.float32(0), query)
+    candidates = [*_candidates(parts, rest), *by_codes]
+    others = [c for c in candidates if (c.part, c.owner) != _whose(layer)]
+    laid = _laid(parts, Asked(query, hidden), others)
+    best = max(laid, key=lambda one: one[1].strength, default=None)
+    if best is not None and best[1].strength > _LAYER:
+        turned = Asked(query, _places_of(parts, best, query))
+        laid += _laid(parts, turned, [layer[0]])
+    return laid
+
+
+def _whose(laid: _Laid) -> tuple[int, int]:
+    return laid[0].part, laid[0].owner
+
+
+def _places_of(parts: Sequence[Part], laid: _Laid, query: Map) -> NDArray[np.bool_]:
+    """Return where in a query the strongest notes of what lies on it are."""
+    one, found = laid
+    rows = _rows_of(parts[one.part], one.owner)
+    return strong_places(rows, found, query.shape)
+
+
+def _closest(laid: Sequence[_Laid]) -> list[_Laid]:
+    """Return what was compared, each recording once where several lines overlap."""
+    kept: list[_Laid] = []
+    for one in sorted(laid, key=lambda one: -one[1].strength):
+        mine = (other[1] for other in kept if _whose(other) == _whose(one))
+        if not any(_is_over(one[1], other) for other in mine):
+            kept.append(one)
+    return kept
+
+
+def _is_over(one: Found, other: Found) -> bool:
+    """Tell whether another match holds most of one."""
+    common = min(one.last, other.last) - max(one.first, other.first)
+    return common > _HIDDEN * (one.last - one.first)
+
+
+def _rows_of(part: Part, owner: int) -> NDArray[np.uint8]:
+    first, last = part.segment.starts[owner], part.segment.ends[owner]
+    return part.segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
+
+
+def _approach(part: Part, candidate: _Candidate, query: Asked) -> Approach | None:
+    rows = _rows_of(part, candidate.owner)
     return approach(query, rows, candidate.proposal, candidate.window)
 
 
 def _is_hidden(one: Answer, other: Answer) -> bool:
     """Tell whether a better answer is all there is to another.
 
-    It is if it lays the same recording there, or if it lies there so closely
-    that no second recording can sound at the same time, and the other does not:
-    a work that begins alike, say. Two copies of one recording both stay.
+    It is if it lies there so closely that no second recording can sound at the
+    same time, and the other does not: a work that begins alike, say. Two copies of
+    one recording both stay, and so does what lies beneath another.
     """
-    first = max(one.found.first, other.found.first)
-    common = min(one.found.last, other.found.last) - first
-    if common <= _HIDDEN * (one.found.last - one.found.first):
-        return False
     behind = other.found.likeness - one.found.likeness
     is_alone = other.found.likeness > _ALONE and behind > _BEHIND
-    return one.recording_id == other.recording_id or is_alone
+    return one.found.hidden == 0 and is_alone and _is_over(one.found, other.found)
 
 
 def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
@@ -205,7 +277,7 @@ def _windows(n_frames: int) -> Iterator[Window]:
         yield Window(max(0.0, last - length), last)
 
 
-def _merged(candidates: list[_Candidate]) -> list[_Candidate]:
+def _merged(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     """Return the candidates, those on one line of a recording only once."""
     kept: dict[tuple[int, int], list[_Candidate]] = {}
     for one in sorted(candidates, key=lambda c: -c.proposal.n_pairs):

@@ -95,19 +95,21 @@ def propose(pairs: Pairs, middle: float, *, n_most: int) -> list[Proposal]:
     where = pairs.place + np.exp(pairs.stretch) * (middle - pairs.query)
     bins = np.floor(where / _PLACE).astype(np.int64)
     order = np.argsort(bins, kind="stable")
-    pairs, bins, where = pairs.at(order), bins[order], where[order]
-    found: list[tuple[float, Proposal]] = []
+    bins = bins[order]
+    found = []
     for first in _fullest(bins, 2 * n_most):
         low, high = np.searchsorted(bins, [first, first + 2])
-        proposal = _agreed(pairs.at(np.arange(low, high)), where[low:high])
-        if proposal is not None:
-            found.append((proposal.place(middle), proposal))
-    found.sort(key=lambda one: -one[1].n_pairs)
+        found.append(_agreed(pairs.at(order[low:high])))
+    found.sort(key=lambda some: -len(some))
     kept: list[tuple[float, Proposal]] = []
-    for place, proposal in found:
+    for some in found:
+        if len(some) < _LEAST_PAIRS or len(kept) == n_most:
+            break
+        proposal = _proposal(some)
+        place = proposal.place(middle)
         if not any(_is_same(place, proposal, *other) for other in kept):
             kept.append((place, proposal))
-    return [proposal for _, proposal in kept[:n_most]]
+    return [proposal for _, proposal in kept]
 
 
 def _is_same(place: float, one: Proposal, other_place: float, other: Proposal) -> bool:
@@ -130,8 +132,8 @@ def _fullest(bins: Ints, n_most: int) -> Ints:
     return starts[order[totals[order] >= _LEAST_PAIRS]]
 
 
-def _agreed(pairs: Pairs, where: Floats) -> Proposal | None:
-    """Return the shift and tempo that most pairs of one place agree on."""
+def _agreed(pairs: Pairs) -> Pairs:
+    """Return the pairs of one place that agree on the commonest shift and tempo."""
     pitch = np.rint((pairs.semitones + MAX_SEMITONES) / _PITCH).astype(np.int64)
     tempo = np.rint((pairs.stretch + MAX_STRETCH) / _TEMPO).astype(np.int64)
     cells = np.bincount(pitch * _N_TEMPO + tempo, minlength=_N_PITCH * _N_TEMPO)
@@ -140,17 +142,17 @@ def _agreed(pairs: Pairs, where: Floats) -> Proposal | None:
     rows = wide[:-2] + wide[1:-1] + wide[2:]
     near = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
     best = np.unravel_index(int(near.argmax()), near.shape)
-    is_in = (np.abs(pitch - best[0]) <= 1) & (np.abs(tempo - best[1]) <= 1)
-    n_pairs = int(is_in.sum())
-    if n_pairs < _LEAST_PAIRS:
-        return None
-    inside = pairs.at(is_in)
-    start, slope = _line(inside, float(np.exp(_median(inside.stretch))))
+    return pairs.at((np.abs(pitch - best[0]) <= 1) & (np.abs(tempo - best[1]) <= 1))
+
+
+def _proposal(pairs: Pairs) -> Proposal:
+    """Return the line that pairs which agree lie on."""
+    start, slope = _line(pairs, float(np.exp(_median(pairs.stretch))))
     return Proposal(
         start=start,
         tempo=slope,
-        semitones=_median(inside.semitones),
-        n_pairs=n_pairs,
+        semitones=_median(pairs.semitones),
+        n_pairs=len(pairs),
     )
 
 
