@@ -83,7 +83,7 @@ def keep_errors(corpus: str, errors: dict[str, Any]) -> None:
     """Write what widens the intervals that the program prints."""
     document = {
         "command": "python bench/league --keep",
-        "measured_on": f"collections of {corpus}, songs of the choosing half",
+        "measured_on": f"{corpus}, songs of the choosing half, by kind of source",
         "estimators": errors,
     }
     path = ROOT / "src" / "contrafact" / "attribution" / "share_error.json"
@@ -109,9 +109,12 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
             figures = group_figures(truth, world, found.scores, kind)
             if figures is not None:
                 groups[kind]["estimators"][name] = figures
-        error = errors_of(truth, world, found.scores, "collection")
-        if error is not None:
-            errors[name] = error.document(found.settings)
+        known = {kind: errors_of(truth, world, found.scores, kind) for kind in GROUPS}
+        if all(known.values()):
+            errors[name] = {
+                "settings": found.settings,
+                "kinds": {k: e.document() for k, e in known.items() if e is not None},
+            }
         if name == "index":
             coverage = {k: covered(truth, world, found.scores, k) for k in GROUPS}
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from truth import GENERATED, LeagueTruth, Sources
@@ -10,7 +12,12 @@ from world import World
 from contrafact.attribution.base import Scores
 from contrafact.attribution.evaluation import positive_shares
 from contrafact.attribution.share_error import ShareError
-from contrafact.attribution.shares import influence_of_sources, sizes_of
+from contrafact.attribution.shares import (
+    ShareSettings,
+    influence_of_sources,
+    shares_of,
+    sizes_of,
+)
 
 __all__ = ["errors_of", "fit_to", "fitted_shares"]
 
@@ -26,7 +33,16 @@ def errors_of(
         return None
     groups = world.groups(kind, sources.names)
     found = influence_of_sources(scores, groups)
-    return fit_to(truth, found, sources, sizes_of(scores, groups))
+    error = fit_to(truth, found, sources, sizes_of(scores, groups))
+    rows = truth.rows(GENERATED, "choosing")
+    real = positive_shares(sources.mean)
+    settings = ShareSettings(error=error)
+    apart = []
+    for row in rows:
+        shares, rest = shares_of(scores, groups, query=int(row), settings=settings)
+        is_named = np.isin(sources.names, [s.id for s in shares if s.significant])
+        apart.append(abs(rest.share - (1 - float(real[row][is_named].sum()))))
+    return replace(error, rest_errors=tuple(sorted(apart)))
 
 
 def fit_to(

@@ -77,6 +77,24 @@ def test_errors_are_known_of_the_default_index_only() -> None:
     assert ShareError.of("mucs", {}) is None
 
 
+def test_the_rest_has_an_error_of_its_own_where_it_is_known() -> None:
+    """Nine errors: nine tenths of ten is the ninth; unknown, it is a share."""
+    known = ShareError((0.3,), rest_errors=tuple(i / 50 for i in range(1, 10)))
+    assert known.rest_interval(0.5, 0.9) == pytest.approx((0.32, 0.68))
+    assert known.rest_interval(0.95, 0.9) == pytest.approx((0.77, 1.0))
+    low, high = known.interval(np.array(0.5), 0.9)
+    assert ShareError((0.3,)).rest_interval(0.5, 0.9) == (low, high)
+
+
+def test_collections_and_artists_have_errors_of_their_own() -> None:
+    """What nobody measured gets the artists', the smaller sources."""
+    default = make_estimator("index").settings
+    of = {k: ShareError.of("index", default, k) for k in ("collection", "artist")}
+    assert of["collection"] != of["artist"]
+    assert ShareError.of("index", default, "work") == of["artist"]
+    assert all(e is not None and 0 < e.by_size < 0.5 for e in of.values())
+
+
 def test_a_size_names_nobody_and_moves_shares_towards_itself() -> None:
     """The rest grows by what is taken from the source that is named."""
     values = torch.tensor([[4.0, 0.0, -1.0]])

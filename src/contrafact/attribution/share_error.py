@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 _FLOOR = 0.01  # of the variance, so that a share of 0 has a width
 _MOST_BY_SIZE = 0.9  # a share that said nothing of its song would be none
 _FILE = "share_error.json"
+_FINEST = "artist"  # the smallest sources whose errors were measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class ShareError:
             predicted share `s`.
         by_size: What part of shares is spread over sources by their size, in
             [0, 1): what any recording teaches about any song.
+        rest_errors: Absolute errors of the unattributed rest, rising. It sums the
+            shares of many sources, and is further off than any of them; where they
+            are not known, it is taken for a share like others.
 
     References:
         Lei et al., "Distribution-free predictive inference for regression", JASA
@@ -46,6 +50,7 @@ class ShareError:
 
     errors: tuple[float, ...]
     by_size: float = 0.0
+    rest_errors: tuple[float, ...] = ()
 
     @classmethod
     def measured(
@@ -86,37 +91,55 @@ class ShareError:
         return found
 
     @classmethod
-    def of(cls, estimator: str, settings: Mapping[str, Any]) -> Self | None:
+    def of(
+        cls, estimator: str, settings: Mapping[str, Any], kind: str = _FINEST
+    ) -> Self | None:
         """Return what is known of an estimator, None if nothing is.
 
         Args:
             estimator: Its name.
             settings: Its settings; errors are known of one choice of them.
+            kind: Of the sources. Of collections and of artists it was measured;
+                what is known of artists, the smaller ones, serves all others.
         """
         text = resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
         found = json.loads(text)["estimators"].get(estimator)
         if found is None or found["settings"] != dict(settings):
             return None
-        return cls(tuple(found["errors"]), found["by_size"])
+        known = found["kinds"].get(kind) or found["kinds"][_FINEST]
+        return cls(
+            tuple(known["errors"]), known["by_size"], tuple(known["rest_errors"])
+        )
 
     def width(self, level: float) -> float:
         """Return the conformal quantile: what holds `level` of such errors."""
-        place = math.ceil(level * (len(self.errors) + 1))
-        return self.errors[min(len(self.errors), place) - 1]
+        return _quantile(self.errors, level)
+
+    def rest_interval(self, rest: float, level: float) -> tuple[float, float]:
+        """Return low and high of the interval of the rest, within [0, 1]."""
+        if not self.rest_errors:
+            low, high = self.interval(np.array(rest), level)
+            return float(low), float(high)
+        half = _quantile(self.rest_errors, level)
+        return max(0.0, rest - half), min(1.0, rest + half)
 
     def interval(self, shares: Array, level: float) -> tuple[Array, Array]:
         """Return low and high of the interval of each share, within [0, 1]."""
         half = self.width(level) * _variation(shares)
         return np.clip(shares - half, 0, 1), np.clip(shares + half, 0, 1)
 
-    def document(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what `of` reads, for one estimator."""
-        errors: Sequence[float] = [round(error, 5) for error in self.errors]
+    def document(self) -> dict[str, Any]:
+        """Return what `of` reads, of one kind of source."""
         return {
-            "settings": dict(settings),
             "by_size": round(self.by_size, 4),
-            "errors": errors,
+            "errors": [round(error, 5) for error in self.errors],
+            "rest_errors": [round(error, 5) for error in self.rest_errors],
         }
+
+
+def _quantile(errors: Sequence[float], level: float) -> float:
+    place = math.ceil(level * (len(errors) + 1))
+    return errors[min(len(errors), place) - 1]
 
 
 def _variation(shares: Array) -> Array:

@@ -276,8 +276,8 @@ def _rest(
     tail = (1 - settings.confidence) / 2
     low, high = np.quantile(drawn_rest, [tail, 1 - tail])
     if settings.error is not None:
-        far = settings.error.interval(rest, settings.confidence)
-        low, high = min(low, float(far[0])), max(high, float(far[1]))
+        far = settings.error.rest_interval(float(rest), settings.confidence)
+        low, high = min(low, far[0]), max(high, far[1])
     return Unattributed(
         share=float(rest),
         interval=Interval(

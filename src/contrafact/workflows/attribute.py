@@ -184,9 +184,10 @@ def _assembled(
     untrained = info.untrained_loss
     learned = untrained - info.loss if scale and untrained else None
     tables, rests = {}, {}
-    error = ShareError.of(method.name, method.settings)
-    how = ShareSettings(confidence=level, error=error)
+    is_held = ShareError.of(method.name, method.settings) is not None
     for kind, sources in sources_of(workspace, asked.recordings).items():
+        error = ShareError.of(method.name, method.settings, kind)
+        how = ShareSettings(confidence=level, error=error)
         tables[kind], rests[kind] = shares_of(
             scores, sources, scale=scale or 1.0, learned=learned, settings=how
         )
@@ -204,7 +205,7 @@ def _assembled(
         unattributed=rests,
         passages=(),
         is_calibrated=scale is not None,
-        intervals="retraining" if error else "noise",
+        intervals="retraining" if is_held else "noise",
         provenance=_provenance(asked, method),
         stamp=_stamp(workspace, asked, method),
         notices=asked.notices,
