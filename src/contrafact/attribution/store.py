@@ -169,9 +169,13 @@ class FeatureStore:
 
     def read(self, span: slice) -> Tensor:
         """Return the features of a span of windows, float32."""
+        return dequantised(*self.quantised(span))
+
+    def quantised(self, span: slice) -> tuple[Tensor, Tensor]:
+        """Return the features of a span of windows as they are kept; see `quantise`."""
         values = torch.from_numpy(np.array(self._open("features.i8")[span]))
         scales = torch.from_numpy(np.array(self._open("scales.f32")[span]))
-        return dequantised(values, scales)
+        return values, scales
 
     def products(self, queries: Tensor, *, at_most: int = 256) -> Tensor:
         """Return dot products of queries with every window, set by set.
