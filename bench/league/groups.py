@@ -27,32 +27,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import torch
-from measure import comparisons, scored, seeds_against_each_other
+from fit import fitted_shares
+from measure import comparisons, scored, seeds_against_each_other, share_error
 from numpy.typing import NDArray
 from truth import GENERATED, Half, LeagueTruth, Sources
 from world import TRUTH, World
 
 from common import processor_s, say, write_result
 from contrafact.attribution.base import Scores
-from contrafact.attribution.group_unlearning import (
-    GroupUnlearning,
-    GroupUnlearningSettings,
-)
-from contrafact.attribution.shares import influence_of_sources
+from contrafact.attribution.evaluation import positive_shares
+from contrafact.attribution.group_unlearning import GroupUnlearning
+from contrafact.attribution.shares import influence_of_sources, sizes_of
 
 Array = NDArray[np.float64]
 
 KINDS = ("collection", "artist")
 HALVES: tuple[Half, ...] = ("choosing", "reporting")
 EVERYTHING = "everything"  # the group that holds nothing: trained on, not unlearned
-SETTINGS = {
-    "unlearning": GroupUnlearningSettings(),
-    "unlearning, longer": GroupUnlearningSettings(n_steps=150),
-    "unlearning, harder": GroupUnlearningSettings(forgetting=1.0),
-    "unlearning, longer and harder": GroupUnlearningSettings(
-        n_steps=150, forgetting=1.0
-    ),
-}
 
 
 def summed(
@@ -68,14 +59,13 @@ def summed(
 
 
 def unlearned(
-    world: World, folder: Path, kind: str, names: tuple[str, ...], rows: list[int],
-    settings: GroupUnlearningSettings,
+    world: World, folder: Path, kind: str, names: tuple[str, ...], rows: list[int]
 ) -> tuple[dict[str, Array], float]:  # fmt: skip
     """Return influences by unlearning groups, and processor seconds for each."""
     groups: dict[str, list[str]] = {
         group.name: list(group.parts) for group in world.groups(kind, names)
     }
-    method, started = GroupUnlearning(settings), processor_s()
+    method, started = GroupUnlearning(), processor_s()
     method.fit(
         world.task, folder, {EVERYTHING: [], **groups},
         progress=lambda a, b: say(f"unlearning {kind}s", a, b),
@@ -86,16 +76,30 @@ def unlearned(
     return {"against the model": rises[:, 1:], "against training on": left}, each
 
 
-def by_half(truth: LeagueTruth, found: Array, sources: Sources) -> dict[str, Any]:
-    """Return every comparison by kind of song and half."""
-    return {
-        kind: {half: comparisons(truth, found, sources.mean, (kind,), half)
-               for half in HALVES}
-        for kind in GENERATED
-    }  # fmt: skip
+def together(found: dict[str, Array]) -> dict[str, Array]:
+    """Return the mean of the shares of both, halfway."""
+    pair = found["index, in part"], found["unlearning, against the model"]
+    return {"index and unlearning": sum(positive_shares(one) for one in pair) / 2}
 
 
-def figures(folder: Path, corpus: str, kind: str, tried: list[str]) -> dict[str, Any]:
+def by_half(
+    truth: LeagueTruth, found: Array, sources: Sources, sizes: Array
+) -> dict[str, Any]:
+    """Return every comparison by kind of song and half, shares fitted as printed."""
+    shares, result = fitted_shares(truth, found, sources, sizes), {}
+    for kind in GENERATED:
+        result[kind] = {
+            half: comparisons(truth, found, sources.mean, (kind,), half)
+            for half in HALVES
+        }
+        for half in HALVES:
+            rows = truth.rows((kind,), half)
+            error = share_error(shares[rows], sources.mean[rows])
+            result[kind][half]["share_error"] = error
+    return result
+
+
+def figures(folder: Path, corpus: str, kind: str) -> dict[str, Any]:
     """Return every figure of one kind of group."""
     world = World(folder, corpus)
     truth, rows = LeagueTruth.read(TRUTH / corpus).only(GENERATED)
@@ -104,23 +108,22 @@ def figures(folder: Path, corpus: str, kind: str, tried: list[str]) -> dict[str,
         return {"omitted": f"not every {kind} was left out and retrained without"}
     kept = folder / f"{corpus}-league"
     found: dict[str, Array] = {}
+    sizes = np.zeros(len(sources.names))
     for name in ("index", "similarity", "captions"):
         scores = scored(world, name, kept / name, rows).scores
+        sizes = sizes_of(scores, world.groups(kind, sources.names))
         some = summed(world, scores, kind, sources.names)
         found |= {f"{name}, {how}": values for how, values in some.items()}
-    costs = {}
-    for name in tried:
-        place = folder / f"{corpus}-groups" / name.replace(",", "").replace(" ", "-")
-        some, costs[name] = unlearned(
-            world, place, kind, sources.names, rows, SETTINGS[name]
-        )
-        found |= {f"{name}, {how}": values for how, values in some.items()}
+    place = folder / f"{corpus}-groups"
+    some, each = unlearned(world, place, kind, sources.names, rows)
+    found |= {f"unlearning, {how}": values for how, values in some.items()}
+    found |= together(found)
     return {
         "n_groups": len(sources.names),
         "n_seeds": len(sources.by_seed),
         "seed_against_seed": seeds_against_each_other(truth, sources),
-        "processor_s_a_group": {k: round(v, 1) for k, v in costs.items()},
-        "methods": {k: by_half(truth, v, sources) for k, v in found.items()},
+        "processor_s_a_group": round(each, 1),
+        "methods": {k: by_half(truth, v, sources, sizes) for k, v in found.items()},
     }
 
 
@@ -146,16 +149,12 @@ def main() -> None:
     parser.add_argument("--corpus", default="scores")
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
-    parser.add_argument(
-        "--tries", nargs="*", choices=tuple(SETTINGS), default=list(SETTINGS)
-    )
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     chosen = parser.parse_args()
     started = time.monotonic()
     result = {
-        kind: figures(chosen.folder, chosen.corpus, kind, chosen.tries)
-        for kind in chosen.kinds
+        kind: figures(chosen.folder, chosen.corpus, kind) for kind in chosen.kinds
     }
     print(json.dumps(result, indent=1) if chosen.json else table(result))
     if chosen.keep:

@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import torch
 from asked import features_of, fitted_index
+from fit import fitted_shares
 from numpy.typing import NDArray
-from truth import GENERATED, LeagueTruth
+from truth import GENERATED, LeagueTruth, Sources
 from world import TRUTH, World
 
 from common import RESULTS
@@ -41,7 +42,7 @@ from contrafact.attribution.evaluation import (
 )
 from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.principal import principal_components, project
-from contrafact.attribution.shares import influence_of_sources
+from contrafact.attribution.shares import influence_of_sources, sizes_of
 from contrafact.attribution.store import dequantised, quantise
 
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -72,7 +73,7 @@ def main() -> None:
     tries: list[dict[str, Any]] = []
     for name, scores in _variants(world, index.store, asked):
         found = influence_of_sources(scores, groups)
-        figures = _halves(truth, scores, found, sources.mean)
+        figures = _halves(truth, scores, found, sources, sizes_of(scores, groups))
         tries.append({"settings": name} | figures)
     best = min(tries, key=lambda t: t["choosing"]["share_error"])
     document = {
@@ -147,15 +148,18 @@ def _halves(
     truth: LeagueTruth,
     scores: Scores,
     found: NDArray[np.float64],
-    real: NDArray[np.float64],
+    sources: Sources,
+    sizes: NDArray[np.float64],
 ) -> dict[str, Any]:
     """Return the figures of both halves of the songs, and of subsets."""
     result: dict[str, Any] = {}
+    real = sources.mean
+    shares = fitted_shares(truth, found, sources, sizes)
     for half in ("choosing", "reporting"):
         rows = truth.rows(GENERATED, half)  # type: ignore[arg-type]
         a, b = found[rows], real[rows]
         result[half] = {
-            "share_error": round(float(share_errors(a, b).mean()), 4),
+            "share_error": round(float(share_errors(shares[rows], b).mean()), 4),
             "correlation": round(float(correlations(a, b).mean()), 4),
             "top1": round(float(same_first(a, b).mean()), 4),
         }
