@@ -170,6 +170,23 @@ def test_without_copies_nothing_is_shared(features: Tensor) -> None:
     assert overlap.shared_weights(parts) == pytest.approx(overlap.weights(parts))
 
 
+def test_near_copies_share_where_their_sound_says_so(
+    features: Tensor, query: Tensor
+) -> None:
+    """As in a corpus without the second twin, and half of it each."""
+    one = features.clone()
+    one[1] = 0
+    alone = float((query @ _inverse(one) @ one.T / N_TRAIN)[0])
+    scores = _scores(features, query)
+    same = {"R-0": "cluster", "R-1": "cluster", "R-99": "cluster", "R-4": "other"}
+    overlap = replace(_overlap(features), trust=0.0, same_sound=same)
+    both = _sum(overlap.shared_weights({"R-0": 1.0, "R-1": 1.0}), scores)
+    assert both == pytest.approx(alone)
+    for twin in ("R-0", "R-1"):
+        found = _sum(overlap.shared_weights({twin: 1.0}), scores)
+        assert found == pytest.approx(alone / 2)
+
+
 def test_what_is_alike_is_no_copy(features: Tensor) -> None:
     """The nearly twins are two recordings; copies of copies are one."""
     rows = features.clone()

@@ -16,7 +16,7 @@ asked here too, for those with the largest scores may all be much alike or not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -45,6 +45,9 @@ class Overlap:
         trust: What part of the hat matrix `weights` believes, in [0, 1]; with
             0, influences add up. Gradients from few noise draws are noisy, and
             the larger a group, the further the whole correction reaches.
+        same_sound: The cluster of recordings known to be copies by their sound; near
+            copies, at another loudness or through a codec, teach a model
+            differently enough that the hat matrix tells them apart.
 
     References:
         Koh et al., "On the accuracy of influence functions for measuring group
@@ -56,6 +59,7 @@ class Overlap:
     hat: Tensor
     n_windows: Tensor
     trust: float = 1.0
+    same_sound: Mapping[str, str] = field(default_factory=dict)
 
     def weights(
         self, parts: Mapping[str, float], *, trust: float | None = None
@@ -120,10 +124,15 @@ class Overlap:
         """The first copy of each recording, itself if none, and how many there are.
 
         Copies of copies are copies. Near copies, such as the same performance at
-        another loudness, mostly fall below the line and count as recordings.
+        another loudness, mostly fall below the line, and are copies only if
+        `same_sound` says so.
         """
         size = self.hat.diagonal().clamp_min(1e-30).sqrt()
         alike = self.hat / torch.outer(size, size) > _COPY
+        first_of: dict[str, int] = {}
+        for row, recording in enumerate(self.recording_ids):
+            if (cluster_id := self.same_sound.get(recording)) is not None:
+                alike[first_of.setdefault(cluster_id, row), row] = True
         _, cluster = connected_components(csr_array(alike.numpy()), directed=False)
         _, first, which, count = np.unique(
             cluster, return_index=True, return_inverse=True, return_counts=True

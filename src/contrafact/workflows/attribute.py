@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -30,6 +31,7 @@ from contrafact.workflows import calibration
 from contrafact.workflows.asked import Asked, ask, measure
 from contrafact.workflows.index import (
     check_digest,
+    copies_in,
     index_dir,
     stamp_of,
 )
@@ -104,7 +106,8 @@ def attribute(  # noqa: PLR0913 - options of a command
     started = time.monotonic()
     method = ready_estimator(workspace, asked, estimator, progress)
     progress("attributing", 0, 1)
-    scores = scores_of(method, asked)
+    copies = copies_in(index_dir(workspace, asked.record))
+    scores = scores_of(method, asked, copies)
     check_hubs(scores, estimator=estimator)
     result = _assembled(
         workspace, asked, method, scores, by=cast(SourceKind, by), level=level
@@ -150,9 +153,20 @@ def ready_estimator(
     return method.fit(asked.task, folder, progress=stage_progress(progress, name))
 
 
-def scores_of(method: Estimator, asked: Asked) -> Scores:
-    """Return the scores of the whole song, its windows weighed by length."""
+def scores_of(
+    method: Estimator, asked: Asked, copies: Mapping[str, str] | None = None
+) -> Scores:
+    """Return the scores of the whole song, its windows weighed by length.
+
+    Args:
+        method: Fitted.
+        asked: The song.
+        copies: The cluster of recordings that are copies by their sound.
+    """
     found = method.score(asked.queries)
+    overlap = found.overlap
+    if overlap is not None and copies:
+        overlap = replace(overlap, same_sound=copies)
     weight = asked.weights
     replicates = found.replicates
     if replicates is not None:
@@ -162,7 +176,7 @@ def scores_of(method: Estimator, asked: Asked) -> Scores:
         recording_ids=found.recording_ids,
         replicates=replicates,
         panel=found.panel,
-        overlap=found.overlap,
+        overlap=overlap,
         null=found.null,
     )
 

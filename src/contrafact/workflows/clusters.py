@@ -8,7 +8,7 @@ pitch and cuts; what was played anew is another recording, and no copy.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,10 @@ _FALSE = 1e-3
 
 
 def find_clusters(
-    workspace: Workspace, *, progress: Progress = silent
+    workspace: Workspace,
+    *,
+    among: Collection[str] | None = None,
+    progress: Progress = silent,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the cluster of every recording that has copies in the catalog.
 
@@ -40,6 +43,7 @@ def find_clusters(
 
     Args:
         workspace: Its catalog is searched.
+        among: Recordings that are compared, by id; None for all.
         progress: Told of recordings added and looked up.
 
     Returns:
@@ -49,7 +53,10 @@ def find_clusters(
         StorageError: If there is no room for the fingerprints.
     """
     with workspace.catalog() as catalog:
-        recordings = sorted(catalog.recordings(), key=lambda r: r.id)
+        recordings = sorted(
+            (r for r in catalog.recordings() if among is None or r.id in among),
+            key=lambda r: r.id,
+        )
     clusters, notices = _Clusters(), []
     with tempfile.TemporaryDirectory() as folder:
         index = FingerprintIndex.create(folder)

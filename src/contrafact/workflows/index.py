@@ -17,6 +17,7 @@ from contrafact.core.errors import IndexMismatchError, NotFittedError
 from contrafact.generators import Generator
 from contrafact.generators.latents import LatentSet
 from contrafact.workflows.admission import require_admitted
+from contrafact.workflows.clusters import find_clusters
 from contrafact.workflows.latents import Encoding, corpus_latents
 from contrafact.workflows.models import (
     ModelRecord,
@@ -32,6 +33,7 @@ __all__ = [
     "IndexRecord",
     "build_index",
     "check_digest",
+    "copies_in",
     "encoding_of",
     "find_indexes",
     "index_dir",
@@ -100,11 +102,15 @@ def build_index(
         if (directory / "record.json").exists():
             # What was changed since would be passed off as what was built.
             check_digest(directory, estimator.digest())
-        facts = {
+        copies, _ = find_clusters(
+            workspace, among=set(data.recording_ids), progress=progress
+        )
+        facts: dict[str, Any] = {
             "digest": estimator.digest(),
             "model_id": record.id,
             "n_recordings": len(data.recording_ids),
             "n_windows": len(data),
+            "copies": copies,
         }
         # A mark stays: building it again under a new consent does not wash it.
         if stamp := stamp or stamp_of(directory):
@@ -129,6 +135,12 @@ def stamp_of(directory: Path) -> str:
     """Return what an index is marked with; "" if it is not, or not finished."""
     facts = read_manifest(directory, "record.json") or {}
     return str(facts.get("stamp", ""))
+
+
+def copies_in(directory: Path) -> dict[str, str]:
+    """Return the cluster of each recording that an index knows copies of, by sound."""
+    facts = read_manifest(directory, "record.json") or {}
+    return dict(facts.get("copies", {}))
 
 
 def encoding_of(generator: Generator) -> Encoding:
