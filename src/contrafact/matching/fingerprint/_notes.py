@@ -42,4 +42,4 @@ def pack_notes(notes: Map) -> NDArray[np.uint8]:
 
 def unpack_notes(rows: NDArray[np.uint8]) -> Map:
     """Return what was packed, `(n_rows, N_KEPT_BINS)`, in four steps from 0 to 4."""
-    return _UNPACKED[rows].reshape(len(rows), N_KEPT_BINS)
+    return np.take(_UNPACKED, rows, axis=0).reshape(len(rows), N_KEPT_BINS)

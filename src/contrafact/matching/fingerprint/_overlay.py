@@ -206,13 +206,18 @@ class Overlay:
         away = _away(other)
         cut = np.linspace(0, n, max(1, n // _LAG_ROWS) + 1).astype(np.int64)[:-1]
         spread = np.add.reduceat(np.einsum("ij,ij->i", away, away), cut)
-        squares = np.einsum("ij,ij->i", lagged, lagged)
-        squares -= lagged.sum(1) ** 2 / lagged.shape[1]
+        # Places a frame apart, rows two: those of a lag are every other one.
+        halves = [np.ascontiguousarray(lagged[i::FRAMES_PER_ROW]) for i in (0, 1)]
+        squares = [
+            np.einsum("ij,ij->i", one, one) - one.sum(1) ** 2 / one.shape[1]
+            for one in halves
+        ]
         table = []
         for i in range(len(_LAGS)):
-            some = slice(i, i + FRAMES_PER_ROW * (n - 1) + 1, FRAMES_PER_ROW)
-            both = np.add.reduceat(np.einsum("ij,ij->i", lagged[some], away), cut)
-            own = np.add.reduceat(squares[some], cut)
+            half, some = i % FRAMES_PER_ROW, i // FRAMES_PER_ROW
+            one, own = (part[half][some : some + n] for part in (halves, squares))
+            both = np.add.reduceat(np.einsum("ij,ij->i", one, away), cut)
+            own = np.add.reduceat(own, cut)
             table.append(both / np.sqrt(own * spread + 1e-3))
         return _spread(np.array(table))
 
@@ -269,7 +274,8 @@ def _seen_correlation(one: Map, other: Map, hidden: Bools) -> float:
 
 
 def _away(notes: Map) -> Map:
-    return np.asarray(notes - notes.mean(1, keepdims=True), np.float32)
+    mean = notes.sum(1, keepdims=True) * np.float32(1 / notes.shape[1])
+    return np.asarray(notes - mean, np.float32)
 
 
 def _stretched(at: Alignment, by: float, middle: float) -> Alignment:

@@ -32,25 +32,42 @@ def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
     Recording number `i` begins at the place `i * APART`. Pairs of deleted
     recordings, and of changes beyond what is looked for, are left out.
     """
-    keys, which = _distinct(hashes.key)
-    found = [part.segment.look_up(keys) for part in parts]
-    n_each = sum((n for _, n in found), np.zeros(len(keys), np.int64))
-    is_asked = _rarest(n_each * np.bincount(which, minlength=len(keys)))
+    keys, begins = _distinct(hashes.key)
+    n_alike = np.diff(begins, append=len(hashes.key))
+    found = [_present(*part.segment.look_up(keys)) for part in parts]
+    n_each = np.zeros(len(keys), np.int64)
+    for there, _, n in found:
+        n_each[there] += n
+    is_asked = _rarest(n_each * n_alike)
     pairs, base = [], 0
-    for part, (low, n) in zip(parts, found, strict=True):
-        n_read = np.where(is_asked, n, 0)[which]
-        there = np.flatnonzero(n_read)
-        first = low[which[there]]
-        pairs.append(_pairs(part, hashes, there, first, n_read[there], base=base))
+    for part, (there, low, n) in zip(parts, found, strict=True):
+        asked = np.flatnonzero(is_asked[there])
+        again = n_alike[there[asked]]
+        # Every hash with such a key, and where its postings begin.
+        query = np.repeat(begins[there[asked]], again) + _counted(again)
+        first, n_read = np.repeat(low[asked], again), np.repeat(n[asked], again)
+        pairs.append(_pairs(part, hashes, query, first, n_read, base=base))
         base += len(part.segment.starts)
     return _joined(pairs)
 
 
 def _distinct(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
-    """Return keys in order once each, and which of them each key is."""
+    """Return keys in order once each, and where each begins among them."""
     is_new = np.ones(len(keys), bool)
     is_new[1:] = keys[1:] != keys[:-1]
-    return keys[is_new], np.cumsum(is_new) - 1
+    begins = np.flatnonzero(is_new)
+    return keys[begins], begins
+
+
+def _present(low: Ints, n_each: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return which keys have postings, where these begin, and how many they are."""
+    there = np.flatnonzero(n_each)
+    return there, low[there], n_each[there]
+
+
+def _counted(n_each: Ints) -> Ints:
+    """Return 0, 1, 2 and so on for each of some numbers, one after the other."""
+    return np.arange(int(n_each.sum())) - np.repeat(np.cumsum(n_each) - n_each, n_each)
 
 
 def _rarest(n_each: Ints) -> NDArray[np.bool_]:
@@ -68,8 +85,7 @@ def _pairs(
 ) -> Pairs:
     segment = part.segment
     query = np.repeat(there, n_each)
-    behind = np.cumsum(n_each) - n_each
-    place = np.arange(len(query)) + np.repeat(low - behind, n_each)
+    place = np.repeat(low, n_each) + _counted(n_each)
     # Bounds first, as most pairs are of absurd changes.
     semitones = hashes.pitch[query] - segment.pitch[place]
     span = np.maximum(segment.span[place], 0.5 * PLACES_PER_FRAME).astype(np.float32)

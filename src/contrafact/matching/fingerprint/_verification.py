@@ -7,6 +7,7 @@ what part of it the recording is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,12 +214,19 @@ def _kept(one: Map, other: Map) -> float:
     """Return how strong one is where the other is strongest, 0 as anywhere, to 1."""
     is_strong = other >= min(_STRONG, float(other.max(initial=0.0)))
     anywhere = float(one.mean())
-    return (float(one[is_strong].mean()) - anywhere) / (HIGHEST - anywhere)
+    there = float(one.mean(where=is_strong))
+    return (there - anywhere) / (HIGHEST - anywhere)
 
 
 def _followed(one: Map, other: Map) -> float:
     """Return what the correlation in time exceeds in a tenth of the bins."""
-    parts = products(one.T, other.T)
+    n = len(one)
+    sum_one, sum_other = one.sum(0), other.sum(0)
+    parts = (
+        np.einsum("ij,ij->j", one, other) - sum_one * sum_other / n,
+        np.einsum("ij,ij->j", one, one) - sum_one**2 / n,
+        np.einsum("ij,ij->j", other, other) - sum_other**2 / n,
+    )
     is_told = parts[2] > _TOLD * len(one)
     if is_told.sum() < _LEAST_BINS:
         is_told[:] = True
@@ -228,9 +236,13 @@ def _followed(one: Map, other: Map) -> float:
 
 def _steadiness(notes: Map) -> float:
     """Return how much rows are like the next but one."""
-    one, other = notes[2:] - notes[2:].mean(), notes[:-2] - notes[:-2].mean()
-    spread = float(np.sqrt(np.vdot(one, one) * np.vdot(other, other) + 1e-6))
-    return float(np.vdot(one, other)) / spread
+    notes = np.ascontiguousarray(notes)
+    one, other = notes[2:], notes[:-2]
+    sum_one, sum_other, n = float(one.sum()), float(other.sum()), one.size
+    first = float(np.vdot(one, one)) - sum_one**2 / n
+    second = float(np.vdot(other, other)) - sum_other**2 / n
+    both = float(np.vdot(one, other)) - sum_one * sum_other / n
+    return both / math.sqrt(max(first * second, 0.0) + 1e-6)
 
 
 def _best_stretch(values: Floats) -> tuple[int, int]:

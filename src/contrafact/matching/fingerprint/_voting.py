@@ -7,6 +7,7 @@ is a match is decided elsewhere.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,15 +165,19 @@ def _line(pairs: Pairs, slope: float) -> tuple[float, float]:
     for _ in range(3):
         rest = y - slope * x
         middle = _median(rest)
-        is_near = np.abs(rest - middle) <= 4
-        if is_near.sum() < 4 or np.ptp(x[is_near]) < 30:
+        near = np.flatnonzero(np.abs(rest - middle) <= 4)
+        if len(near) < 4:
             return middle, slope
-        some_x, some_y = x[is_near], y[is_near]
-        away = some_x - some_x.mean()
-        fitted = float((away * some_y).sum() / (away * away).sum())
-        if abs(np.log(max(fitted, 1e-3) / slope)) > _TEMPO:
+        some_x, some_y = x[near], y[near]
+        if some_x.max() - some_x.min() < 30:
             return middle, slope
-        start, slope = float(some_y.mean() - fitted * some_x.mean()), fitted
+        # Sums, as `mean` takes several times as long for so few.
+        mean_x, mean_y = some_x.sum() / len(near), some_y.sum() / len(near)
+        away = some_x - mean_x
+        fitted = float(np.vdot(away, some_y) / np.vdot(away, away))
+        if abs(math.log(max(fitted, 1e-3) / slope)) > _TEMPO:
+            return middle, slope
+        start, slope = float(mean_y - fitted * mean_x), fitted
     return start, slope
 
 
