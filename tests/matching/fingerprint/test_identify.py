@@ -171,3 +171,14 @@ def test_what_is_mixed_with_something_unknown_is_found_alone(
     """What is left when a recording is taken out is not taken for another."""
     mixed = tunes[3][: 9 * RATE] + tunes[10][: 9 * RATE]
     assert [match.recording_id for match in index.identify(mixed)] == ["R-3"]
+
+
+def test_mixes_one_after_the_other_are_taken_apart_each(
+    index: FingerprintIndex, tunes: list[Samples]
+) -> None:
+    """Two pairs of recordings in a row are four matches, each in its place."""
+    pairs = [tunes[i][: 12 * RATE] + tunes[i + 1][4 * RATE : 16 * RATE] for i in (0, 4)]
+    found = index.identify(np.concatenate(pairs))
+    starts = {match.recording_id: match.query_start_s for match in found}
+    expected = {"R-0": 0, "R-1": 0, "R-4": 12, "R-5": 12}
+    assert starts == pytest.approx(expected, abs=0.5)

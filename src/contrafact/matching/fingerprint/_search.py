@@ -113,8 +113,8 @@ def find_answers(
     by_codes = list(_by_codes(parts, len(query), codes))
     asked = Asked(query)
     laid = _laid(parts, asked, [*_candidates(parts, query), *by_codes])
-    if (layer := _layer(laid)) is not None:
-        laid += _beneath(parts, query, layer, by_codes)
+    if layers := _layers(laid):
+        laid += _beneath(parts, query, layers, by_codes)
     answers = [
         Answer(
             recording_id=parts[one.part].segment.recording_ids[one.owner],
@@ -150,31 +150,43 @@ def _laid(
     ]
 
 
-def _layer(laid: Sequence[_Laid]) -> _Laid | None:
-    """Return what lies closest, if the query seems to hold something beside it."""
-    if not laid:
-        return None
-    best = max(laid, key=lambda one: one[1].strength)
-    is_layer = best[1].strength > _LAYER and best[1].covered < _ALL_OF_IT
-    return best if is_layer else None
+def _layers(laid: Sequence[_Laid]) -> list[_Laid]:
+    """Return what lies closest at each place that seems to hold something beside it."""
+    return [
+        (candidate, found)
+        for candidate, found in _strongest(laid)
+        if found.strength > _LAYER and found.covered < _ALL_OF_IT
+    ]
+
+
+def _strongest(laid: Sequence[_Laid]) -> list[_Laid]:
+    """Return what was compared, what lies closest at each place and nothing else."""
+    kept: list[_Laid] = []
+    for one in sorted(laid, key=lambda one: -one[1].strength):
+        if not any(_is_over(one[1], other[1]) for other in kept):
+            kept.append(one)
+    return kept
 
 
 def _beneath(
-    parts: Sequence[Part], query: Map, layer: _Laid, by_codes: Iterable[_Candidate]
+    parts: Sequence[Part],
+    query: Map,
+    layers: Sequence[_Laid],
+    by_codes: Iterable[_Candidate],
 ) -> list[_Laid]:
-    """Return what lies on the rest of a query, where a first recording is left out.
+    """Return what lies on the rest of a query, where first recordings are left out.
 
-    And that recording once more, without what lies beneath it.
+    And those recordings once more, without what lies beneath them.
     """
-    hidden = _places_of(parts, layer, query)
+    hidden = _places_of(parts, layers, query)
     rest = np.where(hidden, np.float32(0), query)
+    above = {_whose(layer) for layer in layers}
     candidates = [*_candidates(parts, rest), *by_codes]
-    others = [c for c in candidates if (c.part, c.owner) != _whose(layer)]
+    others = [c for c in candidates if (c.part, c.owner) not in above]
     laid = _laid(parts, Asked(query, hidden), others)
-    best = max(laid, key=lambda one: one[1].strength, default=None)
-    if best is not None and best[1].strength > _LAYER:
-        turned = Asked(query, _places_of(parts, best, query))
-        laid += _laid(parts, turned, [layer[0]])
+    if below := [one for one in _strongest(laid) if one[1].strength > _LAYER]:
+        turned = Asked(query, _places_of(parts, below, query))
+        laid += _laid(parts, turned, [candidate for candidate, _ in layers])
     return laid
 
 
@@ -182,11 +194,15 @@ def _whose(laid: _Laid) -> tuple[int, int]:
     return laid[0].part, laid[0].owner
 
 
-def _places_of(parts: Sequence[Part], laid: _Laid, query: Map) -> NDArray[np.bool_]:
+def _places_of(
+    parts: Sequence[Part], laid: Sequence[_Laid], query: Map
+) -> NDArray[np.bool_]:
     """Return where in a query the strongest notes of what lies on it are."""
-    one, found = laid
-    rows = _rows_of(parts[one.part], one.owner)
-    return strong_places(rows, found, query.shape)
+    places = np.zeros(query.shape, bool)
+    for one, found in laid:
+        rows = _rows_of(parts[one.part], one.owner)
+        places |= strong_places(rows, found, query.shape)
+    return places
 
 
 def _closest(laid: Sequence[_Laid]) -> list[_Laid]:
