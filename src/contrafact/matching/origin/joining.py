@@ -31,6 +31,12 @@ _DISOWNED = "disowned"
 the spectrum of its class may have been printed on, and carries no verdict."""
 
 
+_LINES = 5.0
+"""Surprise from which lines stand out,"""
+_BEATS = 2.0
+"""unless a class with next to none fits as it is, by so much more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """When what is said.
@@ -323,9 +329,10 @@ def rank(
         first, score = still[0]
         is_named = not (_has_twin(first, calibration) or score.lacks_pulse)
         return Ranking(scores=still, is_named=is_named)
-    moved = sorted(scores.items(), key=lambda item: -item[1].rank)
+    ranks = _ranks_moved(scores)
+    moved = sorted(scores.items(), key=lambda item: -ranks[item[0]])
     limit = calibration.limit(rules.wrong_names, is_still=False)
-    ahead = _ahead([score.rank for _, score in moved])
+    ahead = _ahead([ranks[name] for name, _ in moved])
     first, score = moved[0]
     return Ranking(
         scores=moved,
@@ -334,6 +341,26 @@ def rank(
         and not _has_twin(first, calibration)
         and not (rules.is_wary and score.lacks_pulse),
     )
+
+
+def _ranks_moved(scores: Mapping[str, ClassScore]) -> dict[str, float]:
+    """Return what classes are put in order by at any scale, in surprise.
+
+    Where lines stand out that one of the classes with plain lines may have made, the
+    class that explains most of them comes first. What people's recordings reach says
+    whether lines are there, and nothing about whose they are: of two even combs, the
+    one that music resembles less would win, at a scale that is wrong.
+    """
+    plain = {n: s for n, s in scores.items() if s.residual.is_plain}
+    top = max((max(s.moved, s.still) for s in plain.values()), default=0.0)
+    faint = max((s.still for n, s in scores.items() if n not in plain), default=0.0)
+    if top < _LINES or faint > top + _BEATS:
+        return {name: score.rank for name, score in scores.items()}
+    most = max(score.shared.value for score in plain.values())
+    return {
+        name: top * score.shared.value / most if name in plain else 0.0
+        for name, score in scores.items()
+    }
 
 
 def _ahead(ranks: Sequence[float]) -> float:

@@ -4,7 +4,9 @@ On the logarithmic axis a change of pitch or speed is a shift, so every scale is
 tried at once by a Fourier transform. The correlation is weighed by how little
 music varies at each frequency, and normalised over what overlaps. A change of
 speed moves residual and pulse alike, one of pitch the residual alone: they are
-looked for each by itself and both at one scale.
+looked for each by itself and both at one scale. By which class the spectrum's lines
+are explained best, at whatever scale, is told by the softened residual with some
+weight of the pulse at the same scale.
 
 References:
     Lewis, "Fast normalized cross-correlation", 1995; a whitened matched filter
@@ -13,6 +15,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -24,7 +27,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from contrafact.matching.origin.residual import AXIS, STEP, Values
 
-__all__ = ["MAX_SCALE", "Fit", "Fits", "Ready", "Template", "transformed"]
+__all__ = ["MAX_SCALE", "Fit", "Fits", "Ready", "Shared", "Template", "transformed"]
 
 MAX_SCALE = 4 / 3
 """Five semitones; three quarters is the least."""
@@ -38,6 +41,9 @@ _ASIDE = (-500, -330, -170, 170, 330, 500)
 _BLUR = 6.0
 """Places that lines are softened by where the scale is searched: what changes
 pitch without speed blurs them."""
+
+_PULSE_COUNTS = 0.2
+"""Of the pulse beside the softened residual, at one scale."""
 
 Transform = NDArray[np.complex128]
 
@@ -63,12 +69,29 @@ class Fit:
     aside: tuple[float, ...] = ()
 
 
+class Shared(NamedTuple):
+    """How much of the lines a template explains at its best scale, and that scale.
+
+    The correlation of the softened residuals, and a fifth of that of the pulses: of
+    all templates the same measure, whatever recordings by people reach of it.
+    """
+
+    value: float
+    scale: float
+
+
 class Fits(NamedTuple):
     """How well a template is found in a residual, in a pulse, and in both at once."""
 
     residual: Fit
     pulse: Fit
     both: Fit
+    shared: Shared
+
+    @property
+    def views(self) -> tuple[Fit, Fit, Fit]:
+        """Residual, pulse, and both."""
+        return self.residual, self.pulse, self.both
 
 
 _VIEWS = (slice(0, 1), slice(1, 2), slice(0, 2))
@@ -145,15 +168,13 @@ class Template:
 
     def fit(self, ready: Ready) -> Fits:
         """Return how well one recording fits."""
-        return Fits(*(_fit(*pair) for pair in self._correlations(ready)))
+        return _fits(self._correlations(ready))
 
     def fits(self, ready: Ready) -> list[Fits]:
         """Return how well each of many recordings fits."""
-        columns = [
-            [_fit(a, b) for a, b in zip(*pair, strict=True)]
-            for pair in self._correlations(ready)
-        ]
-        return [Fits(*row) for row in zip(*columns, strict=True)]
+        views = self._correlations(ready)
+        count = len(views[0][0])
+        return [_fits([(a[i], b[i]) for a, b in views]) for i in range(count)]
 
     def _correlations(self, ready: Ready) -> list[tuple[Values, Values]]:
         """Return normalised correlations at every scale, sharp and soft, by view."""
@@ -192,6 +213,18 @@ class _Filter:
         ]
 
 
+def _fits(views: Sequence[tuple[Values, Values]]) -> Fits:
+    """Return the fits of one recording by its correlations, sharp and soft."""
+    residual, pulse, both = (_fit(*pair) for pair in views)
+    shared = views[0][1] + _PULSE_COUNTS * views[1][0]
+    best = int(shared.argmax())
+    return Fits(residual, pulse, both, Shared(float(shared[best]), _scale_at(best)))
+
+
+def _scale_at(place: int) -> float:
+    return float(np.exp(STEP * _LAGS[place]))
+
+
 def _fit(sharp: Values, soft: Values) -> Fit:
     still, *aside = (
         float(sharp[_REACH + at - _STILL : _REACH + at + _STILL + 1].max())
@@ -201,8 +234,8 @@ def _fit(sharp: Values, soft: Values) -> Fit:
     return Fit(
         still=still,
         best=float(sharp[best]),
-        scale=float(np.exp(STEP * _LAGS[best])),
+        scale=_scale_at(best),
         soft=float(soft[softest]),
-        soft_scale=float(np.exp(STEP * _LAGS[softest])),
+        soft_scale=_scale_at(softest),
         aside=tuple(aside),
     )

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contrafact.matching.origin.nulls import Null
-from contrafact.matching.origin.scaling import Fit, Fits
+from contrafact.matching.origin.scaling import Fit, Fits, Shared
 
 __all__ = ["ClassNulls", "ClassScore", "Usual", "ViewNulls", "ViewScore"]
 
@@ -164,6 +164,7 @@ class ClassScore(NamedTuple):
     residual: ViewScore
     pulse: ViewScore
     both: ViewScore
+    shared: Shared
 
     @property
     def still(self) -> float:
@@ -174,7 +175,8 @@ class ClassScore(NamedTuple):
     @property
     def moved(self) -> float:
         """Surprise at the best scale, in the best view."""
-        return max(view.moved for view in self) - math.log(len(self))
+        views = self.residual, self.pulse, self.both
+        return max(view.moved for view in views) - math.log(len(views))
 
     @property
     def lacks_pulse(self) -> bool:
@@ -211,7 +213,9 @@ class ClassScore(NamedTuple):
         There, a pulse alone is that of many steps: a hundred beats a second are
         eighty, four semitones down. It counts where the class has nothing else.
         """
-        return (self.residual, self.both) if self.residual.is_plain else tuple(self)
+        if self.residual.is_plain:
+            return self.residual, self.both
+        return self.residual, self.pulse, self.both
 
     @property
     def sure_still(self) -> float:
@@ -236,6 +240,8 @@ class ClassScore(NamedTuple):
     @property
     def scale(self) -> float:
         """The scale at which it fits best."""
+        if self.residual.is_plain and self.rank > self.rank_still:
+            return self.shared.scale
         return self.leading.scale
 
 
@@ -253,7 +259,9 @@ class ClassNulls:
         views = [
             ViewNulls.of(people, mine)
             for people, mine in zip(
-                zip(*fits, strict=True), zip(*own, strict=True), strict=True
+                zip(*(f.views for f in fits), strict=True),
+                zip(*(f.views for f in own), strict=True),
+                strict=True,
             )
         ]
         return cls(residual=views[0], pulse=views[1], both=views[2])
@@ -264,4 +272,5 @@ class ClassNulls:
             residual=self.residual.score(fits.residual),
             pulse=self.pulse.score(fits.pulse),
             both=self.both.score(fits.both),
+            shared=fits.shared,
         )
