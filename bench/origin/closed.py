@@ -126,7 +126,7 @@ def measure_people(setting: Setting) -> dict[str, Any]:
         "named": rate([a.named is not None for a in said]),
         "by_collection": {g: rate(v) for g, v in sorted(groups.items())},
         "by_evidence": {
-            "traces": sum(2 * a.p_traces <= 0.01 for a in said),
-            "comb": sum(2 * a.p_comb <= 0.01 for a in said),
+            "traces": sum(a.is_ai and a.p_traces <= a.p_comb for a in said),
+            "comb": sum(a.is_ai and a.p_comb < a.p_traces for a in said),
         },
     }

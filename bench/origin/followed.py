@@ -95,7 +95,7 @@ def _short(value: float) -> float:
 
 
 def _model_nulls(setting: Setting, model: Any) -> tuple[Null, Null]:
-    path = setting.folder / "model-nulls.npz"
+    path = setting.folder / "model-nulls-2.npz"
     if not path.exists():
         torch.set_num_threads(1)
         people = [

@@ -83,14 +83,14 @@ class _Studio:
     n_channels, sample_rate = 1, 16_000
 
     def __init__(self) -> None:
-        self._codec = shipped_codec()
-        self.token_rate_hz = self.sample_rate / self._codec.config.samples_per_token
+        self.codec = shipped_codec()
+        self.token_rate_hz = self.sample_rate / self.codec.config.samples_per_token
 
     def encode(self, audio: Tensor) -> Tensor:
-        return self._codec.encode(audio[:, 0])
+        return self.codec.encode(audio[:, 0])
 
     def decode(self, latents: Tensor) -> Tensor:
-        return self._codec.decode(latents)[:, None]
+        return self.codec.decode(latents)[:, None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,7 +130,7 @@ class _Asking:
         self, name: str, key: str, made: Callable[[], list[Samples]]
     ) -> list[float]:
         """Return what a class's codec scores sounds, kept under a key."""
-        path = self.folder / "held" / name / f"{key.replace(' ', '_')}.npy"
+        path = self.folder / "held-2" / name / f"{key.replace(' ', '_')}.npy"
         if not path.exists():
             codec = _opened(name, self.folder)
             low = [

@@ -33,7 +33,8 @@ class Answer:
         named: The name that is given, if any.
         nearest: The class that fits best.
         known: How sure any class is as it is, in [0, 1].
-        p_traces, p_comb: Against recordings by people.
+        p_value: Of what was heard, against recordings by people; p_traces and p_comb
+            of each alone.
         scale: That fits best.
     """
 
@@ -42,6 +43,7 @@ class Answer:
     named: str | None
     nearest: str
     known: float
+    p_value: float
     p_traces: float
     p_comb: float
     scale: float
@@ -90,6 +92,7 @@ def _answer(
         named=nearest if ranking.is_named and is_ai else None,
         nearest=nearest,
         known=max(s.sure_still for s in scores.values()),
+        p_value=judged.p_value,
         p_traces=judged.p_traces,
         p_comb=judged.p_comb,
         scale=first.scale,

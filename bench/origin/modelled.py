@@ -62,11 +62,10 @@ def _joined(
     """Return whether each is called generated, and what is nearest then."""
     found = []
     for answer, score, number in zip(said, scores, numbers, strict=True):
-        own = min(1.0, 2 * min(answer.p_traces, answer.p_comb))
         codec = nulls[int(number) % N_FOLDS].p_value(float(score))
-        is_codec = codec <= _LIMIT / 2 < own
+        is_codec = codec <= _LIMIT / 2 and codec <= answer.p_value
         nearest = STUDIO if is_codec else answer.nearest
-        found.append((2 * min(own, codec) <= _LIMIT, nearest))
+        found.append((2 * min(answer.p_value, codec) <= _LIMIT, nearest))
     return found
 
 
@@ -79,7 +78,7 @@ def _scores(
     setting: Setting, name: str, made: Callable[[], Iterable[Samples]]
 ) -> NDArray[np.float64]:
     """Return what the studio's codec scores sounds, kept in the folder."""
-    path = setting.folder / "reconstructed" / f"{name}.npy"
+    path = setting.folder / "frames" / f"{name}.npy"
     if not path.exists():
         model = load_generator(SHIPPED)
         found = []

@@ -43,6 +43,8 @@ __all__ = ["disowning", "enroll_model", "held_models", "model_evidence"]
 N_SONGS = 8
 _N_STEPS, _GUIDANCE = 24, 2.0
 _KINDS = ("reconstruction", "likelihood")
+_ASKED = 2
+"""To be raised when what models are asked changes: older answers mean nothing then."""
 _KNOWN = 0.05
 """P-value up to which a codec knows a sound; see docs/origin.md for what it costs."""
 _JUDGE = 0.85
@@ -177,6 +179,8 @@ def _read(workspace: Workspace) -> dict[str, Any]:
         return {"models": {}, "nulls": {}, "own": {}}
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("asked") != _ASKED:
+            raise ValueError("an older version asked the models other things")
         return {
             "models": dict(found["models"]),
             "nulls": dict(found["nulls"]),
@@ -184,7 +188,7 @@ def _read(workspace: Workspace) -> dict[str, Any]:
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MatchIndexError(
-            f"{path} is damaged: {error}. Remove it and enrol the models again."
+            f"{path} cannot be used: {error}. Remove it and enrol the models again."
         ) from error
 
 
@@ -222,7 +226,7 @@ def _calibrate(
     }
     with storage_errors(_place(workspace)):
         _place(workspace).parent.mkdir(parents=True, exist_ok=True)
-    kept = {"models": dict(held), "nulls": nulls, "own": dict(own)}
+    kept = {"asked": _ASKED, "models": dict(held), "nulls": nulls, "own": dict(own)}
     write_json(_place(workspace), kept)
 
 

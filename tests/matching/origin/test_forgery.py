@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contrafact.matching.origin import OriginRegistry, Rules
+from contrafact.matching.origin import OriginRegistry, Rules, joining
 from contrafact.matching.origin.chain import RATE
+from contrafact.matching.origin.joining import Judged
 from contrafact.matching.origin.residual import AXIS
-from contrafact.matching.origin.scaling import Fit
+from contrafact.matching.origin.scaling import Fit, Shared
 from contrafact.matching.origin.scores import ClassScore, Usual, ViewScore
 
 STEP_HZ = 71.77
@@ -91,6 +92,12 @@ def _view(surprise: float, fit: float, usual: float) -> ViewScore:
     )
 
 
+def _score(
+    residual: ViewScore, pulse: ViewScore, both: ViewScore, shared: float = 0.0
+) -> ClassScore:
+    return ClassScore(residual, pulse, both, Shared(shared, 1.2))
+
+
 @pytest.mark.parametrize(
     ("fit", "usual", "lacks"), [(0.8, 0.8, False), (0.3, 0.8, True), (0.05, 0.2, False)]
 )
@@ -99,14 +106,14 @@ def test_a_pulse_is_missed_only_where_the_class_has_one(
 ) -> None:
     """Less than half of what its recordings reach, if that stands out."""
     lines = _view(9.0, 0.6, 0.6)
-    score = ClassScore(residual=lines, pulse=_view(0.0, fit, usual), both=lines)
+    score = _score(lines, _view(0.0, fit, usual), lines)
     assert score.lacks_pulse is lacks
 
 
 def test_two_faint_witnesses_are_worth_more_than_either() -> None:
     """As a sum of independent logarithms is: by Fisher's product, written out."""
     faint, other = _view(4.0, 0.3, 0.3), _view(5.0, 0.3, 0.3)
-    score = ClassScore(residual=faint, pulse=other, both=_view(0.0, 0.0, 0.3))
+    score = _score(faint, other, _view(0.0, 0.0, 0.3))
     rng = np.random.default_rng(0)
     sums = rng.exponential(size=(400_000, 2)).sum(axis=1)
     assert np.exp(-score.still) == pytest.approx((sums >= 9.0).mean(), rel=0.1)
@@ -119,6 +126,61 @@ def test_a_pulse_alone_ranks_at_another_scale_only_without_lines(
 ) -> None:
     """Any step is any other there, but some classes show nothing else."""
     lines, pulse = _view(0.0, 0.0, usual), _view(0.0, 0.6, 0.6)._replace(moved=8.0)
-    score = ClassScore(residual=lines, pulse=pulse, both=_view(0.0, 0.0, 0.6))
+    score = _score(lines, pulse, _view(0.0, 0.0, 0.6))
     assert (score.rank > 0) is counts
     assert score.leading.moved == (8.0 if counts else 0.0)
+
+
+def test_lines_at_another_scale_are_of_the_class_that_explains_most_of_them() -> None:
+    """Not of the one that people's recordings resemble least; its scale is told."""
+    none = _view(0.0, 0.0, 0.3)
+    rare = _view(0.0, 0.4, 0.9)._replace(moved=13.0)
+    own = _view(0.0, 0.5, 0.9)._replace(moved=7.0)
+    scores = {
+        "rare": _score(rare, none, none, 0.4),
+        "own": _score(own, none, none, 0.5),
+    }
+    assert scores["rare"].rank > scores["own"].rank
+    ranks = joining._ranks_moved(scores)
+    top = scores["rare"].moved
+    assert ranks == {"rare": pytest.approx(top * 0.8), "own": pytest.approx(top)}
+    assert scores["own"].scale == 1.2
+
+
+@pytest.mark.parametrize(("beat", "first"), [(30.0, "faint"), (2.0, "plain")])
+def test_a_class_without_lines_is_first_only_where_it_fits_as_it_is(
+    beat: float, first: str
+) -> None:
+    """Better than any lines do: else what has lines is of a class that has some."""
+    none = _view(0.0, 0.0, 0.3)
+    lines = _view(0.0, 0.5, 0.9)._replace(moved=9.0)
+    scores = {
+        "faint": _score(none, _view(beat, 0.3, 0.3), none, 0.9),
+        "plain": _score(lines, none, none, 0.5),
+    }
+    ranks = joining._ranks_moved(scores)
+    assert max(ranks, key=lambda name: ranks[name]) == first
+
+
+@pytest.mark.parametrize(("moved", "fit"), [(3.0, 0.3), (30.0, 0.6)])
+def test_classes_are_ordered_by_surprise_where_lines_are_sharp_or_none(
+    moved: float, fit: float
+) -> None:
+    """Of what is sharp the scale is sure; music resembles any lines a little."""
+    none = _view(0.0, 0.0, 0.3)
+    weak = _view(0.0, fit, 0.9)._replace(moved=moved)
+    scores = {
+        "one": _score(weak, none, none, 0.2),
+        "two": _score(none, none, none, 0.4),
+    }
+    assert joining._ranks_moved(scores) == {n: s.rank for n, s in scores.items()}
+
+
+def test_traces_and_comb_share_the_false_alarms() -> None:
+    """Nine parts and one, so that both together have no more than are allowed."""
+    rng = np.random.default_rng(0)
+    p_values = rng.random((20_000, 2))
+    said = [Judged(surprise=0.0, p_traces=a, p_comb=b).p_value for a, b in p_values]
+    assert np.mean(np.array(said) <= 0.05) == pytest.approx(0.05, abs=0.005)
+    assert Judged(surprise=0.0, p_traces=0.009, p_comb=1.0).p_value <= 0.01
+    assert Judged(surprise=0.0, p_traces=1.0, p_comb=0.002).p_value > 0.01

@@ -31,10 +31,15 @@ _DISOWNED = "disowned"
 the spectrum of its class may have been printed on, and carries no verdict."""
 
 
+_COMB_COUNTS = 0.1
+"""Part of the false alarms that is left to an even comb by itself: music that was
+made by machines may have one, and a generator's is far beyond any limit."""
 _LINES = 5.0
 """Surprise from which lines stand out,"""
+_SHARP = 12.0
+"""and from which, as far as it is typical of a class, they are that class's;"""
 _BEATS = 2.0
-"""unless a class with next to none fits as it is, by so much more."""
+"""between the two, a class with next to none must fit as it is by so much more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +279,9 @@ class Judged:
 
     @property
     def p_value(self) -> float:
-        """Twice the smaller one."""
-        return min(1.0, 2 * min(self.p_traces, self.p_comb))
+        """The smaller one, paid for: traces have nine tenths of the false alarms."""
+        comb = self.p_comb / _COMB_COUNTS
+        return min(1.0, self.p_traces / (1 - _COMB_COUNTS), comb)
 
 
 def judge(
@@ -346,15 +352,16 @@ def rank(
 def _ranks_moved(scores: Mapping[str, ClassScore]) -> dict[str, float]:
     """Return what classes are put in order by at any scale, in surprise.
 
-    Where lines stand out that one of the classes with plain lines may have made, the
-    class that explains most of them comes first. What people's recordings reach says
-    whether lines are there, and nothing about whose they are: of two even combs, the
-    one that music resembles less would win, at a scale that is wrong.
+    Where lines stand out that are sharp no more, the class that explains most of them
+    comes first. What people's recordings reach says whether lines are there, and
+    little about whose they are: of two even combs, the one that music resembles less
+    would win, at a scale that is wrong.
     """
     plain = {n: s for n, s in scores.items() if s.residual.is_plain}
     top = max((max(s.moved, s.still) for s in plain.values()), default=0.0)
     faint = max((s.still for n, s in scores.items() if n not in plain), default=0.0)
-    if top < _LINES or faint > top + _BEATS:
+    is_sharp = any(score.rank >= _SHARP for score in plain.values())
+    if top < _LINES or is_sharp or faint > top + _BEATS:
         return {name: score.rank for name, score in scores.items()}
     most = max(score.shared.value for score in plain.values())
     return {
