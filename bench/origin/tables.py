@@ -47,6 +47,11 @@ def _summary(d: Json) -> str:
     low, high = unseen["auroc_interval_90"]
     rows = [
         ["called `ai`, the right class nearest", "0.97", _rate(closed["right"])],
+        [
+            "the same, with the studio's model asked",
+            "0.97",
+            _rate(d["with_model"]["right"]),
+        ],
         ["given the right name", "", _rate(closed["named_right"])],
         [
             "wrong among names, enrolled generators",
@@ -74,7 +79,13 @@ def _summary(d: Json) -> str:
             "0.01",
             _rate(people["called_ai_test_half"]),
         ],
-        *_lost(d["transformations"]["test"]),
+        [
+            "recordings by people called `ai`, one excerpt each, with that model asked",
+            "0.01",
+            _rate(d["with_model"]["people_called_ai"]),
+        ],
+        *_lost(d["transformations"]["test"], ""),
+        *_lost(d["transformations"]["development"], "first set, all changes: "),
         [
             "seconds of one core for a minute of sound, without decoding it",
             "0.5",
@@ -84,12 +95,12 @@ def _summary(d: Json) -> str:
     return _table(["What", "Target", "Found"], rows)
 
 
-def _lost(found: Json) -> list[list[str]]:
+def _lost(found: Json, before: str) -> list[list[str]]:
     rows = []
     for family, target in _FAMILIES.items():
         most, kind = found["nearest_lost_most"][family]
         mean = found["nearest_lost_mean"][family]
-        what = f"right class nearest, lost under {family}, mean (worst)"
+        what = f"{before}right class nearest, lost under {family}, mean (worst)"
         rows.append([what, target, f"{mean:.3f} ({most:.3f}: {kind})"])
     return rows
 
