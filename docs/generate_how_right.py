@@ -112,12 +112,12 @@ def coverage_table(league: dict[str, Any]) -> str:
     """Return how often intervals hold the retrained share."""
     lines = [
         "| By | Songs | Intervals | Hold the retrained share | Mean width "
-        "| Rest is off by | Rest is held |",
-        "|---|---|---|---|---|---|---|",
+        "| Rest, printed and retrained, on average | Rest is off by | Rest is held |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind, found in league["coverage"].items():
         if "omitted" in found:
-            lines.append(f"| {kind} | – | {found['omitted']} | – | – | – | – |")
+            lines.append(f"| {kind} | – | {found['omitted']} | – | – | – | – | – |")
             continue
         for asked, text in _KINDS.items():
             for name, label in (
@@ -128,9 +128,60 @@ def coverage_table(league: dict[str, Any]) -> str:
                 lines.append(
                     f"| {kind} | {text} | {label} | {row['covered']:.0%} of "
                     f"{row['n_shares']} | {row['mean_width']:.3f} | "
+                    f"{row['mean_unattributed']:.2f}, "
+                    f"{row['mean_unattributed_retrained']:.2f} | "
                     f"{row['unattributed_error']:.3f} | "
                     f"{row['unattributed_covered']:.0%} |"
                 )
+    return "\n".join(lines)
+
+
+def methods_table(found: dict[str, Any]) -> str:
+    """Return every account of groups, on both halves."""
+    parts = []
+    for kind in ("collection", "artist"):
+        if "methods" not in found.get(kind, {}):
+            continue
+        lines = [
+            f"| By {kind} | songs whose | share error, choosing | reporting "
+            "| correlation, choosing | reporting | first is right, choosing "
+            "| reporting |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for name, by_kind in found[kind]["methods"].items():
+            for asked, text in _KINDS.items():
+                halves = [by_kind[asked][h] for h in ("choosing", "reporting")]
+                cells = [f"{h['share_error']['mean']:.3f}" for h in halves]
+                cells += [f"{h['correlation']['mean']:.2f}" for h in halves]
+                cells += [f"{h['top1']['mean']:.2f}" for h in halves]
+                lines.append(f"| {' | '.join([name, text, *cells])} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def removal_table(found: dict[str, Any]) -> str:
+    """Return what leaving out the recordings named first does to the songs."""
+    lines = [
+        f"{found['n_songs']} songs of 20 so far, "
+        f"{found['n_models']} models; rises are parts of the song's loss.",
+        "",
+        "| Left out | Rise of the song's loss | Other songs | "
+        "The index's rise over this | Songs where the index's is larger |",
+        "|---|---|---|---|---|",
+    ]
+    first = next(iter(found["rise"]))
+    for name, rise in found["rise"].items():
+        cells = [shown(rise, 3)]
+        cells.append(
+            shown(found["other_songs"][name], 3)
+            if name in found["other_songs"]
+            else "–"
+        )
+        over = found["times"].get(f"{first} over {name}")
+        cells.append(f"{shown(over)} times" if over else "–")
+        wins = found["songs_where_larger"].get(name)
+        cells.append(f"{wins['mean']:.0%}" if wins else "–")
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -168,6 +219,9 @@ def attack_table(found: dict[str, Any]) -> str:
     twins = found["twins"]["influence_of_the_pair_over_the_one"]
     each = found["twins"]["influence_of_each_twin_over_the_one"]
     lines += [
+        "",
+        f"Fingerprints knew {found['near_copies_found_by_sound']:.0%} of the near "
+        "copies again.",
         "",
         f"A recording and its twin together have {shown(twins)} times the influence "
         f"of the one alone; each of the two has {shown(each)} times it.",
@@ -281,10 +335,13 @@ def tables() -> dict[str, str]:
         "attacks": attack_table,
         "robustness": robustness_table,
         "search": search_table,
+        "groups": methods_table,
+        "removal": removal_table,
     }
     for name, make in makers.items():
         one = result(f"{name}-scores")
-        found[name] = make(one) if one else missing
+        mark = "methods" if name == "groups" else name
+        found[mark] = make(one) if one else missing
     one = result("passages")
     found["passages"] = passages_table(one) if one else missing
     return found

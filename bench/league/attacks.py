@@ -9,6 +9,8 @@ matrix and everything after it is made anew. The model is not trained again: thi
 measures what the *attribution* pays for an attack, not what a model learns from it.
 
 - `copies`: every recording of the artist is in the catalog five times.
+- `near copies`: every recording once more, at half the loudness and with noise 26 dB
+  beneath it; with and without what fingerprints say of it.
 - `outliers`: 22 sounds without a source are put among the artist's recordings.
 - `split`: the artist's recordings under as many names as there are recordings; once
   as if every positive share were paid, once as those of sources that are named.
@@ -21,6 +23,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import torch
 from asked import features_of, fitted_index
+from near_copies import NearCopies
 from torch import Tensor
 from truth import GENERATED, LeagueTruth
 from world import TRUTH, World
@@ -66,7 +70,9 @@ class Market:
         self.usual = index.scores_of(features)
         self.index = index
 
-    def scores(self, extra: Tensor | None = None) -> Scores:
+    def scores(
+        self, extra: Tensor | None = None, same_sound: Mapping[str, str] | None = None
+    ) -> Scores:
         """Return scores of the songs, with some recordings added to the catalog."""
         rows = self.rows if extra is None else torch.cat([self.rows, extra])
         ids = self.ids + [f"added-{i}" for i in range(len(rows) - len(self.ids))]
@@ -85,7 +91,9 @@ class Market:
             products = solve.products(self.songs).mean(1)
             counts = torch.ones(len(ids), dtype=torch.long)
             hat = solve.hat(torch.arange(len(ids)), counts)
-        overlap = Overlap(tuple(ids), hat, counts, self.settings.overlap)
+        overlap = Overlap(
+            tuple(ids), hat, counts, self.settings.overlap, same_sound or {}
+        )
         return Scores(products / len(rows), tuple(ids), overlap=overlap)
 
     def of(self, artist: str) -> list[int]:
@@ -139,11 +147,13 @@ def main() -> None:
     market = Market(world, index, [int(r) for r in rows], kept)
     artists = sorted(set(world.artist.values()))
     attackers = artists[:: max(1, len(artists) // chosen.attackers)]
+    near = NearCopies(world, index, attackers)
     found = {
         "command": "python bench/league/attacks.py --keep",
         "n_songs": len(rows),
         "attackers": attackers,
-        "gain": gains(market, attackers),
+        "gain": gains(market, attackers, near),
+        "near_copies_found_by_sound": round(near.found, 4),
         "twins": twins(market),
     }
     text = json.dumps(found, indent=1)
@@ -153,18 +163,24 @@ def main() -> None:
     print(text)
 
 
-def gains(market: Market, attackers: list[str]) -> dict[str, Any]:
+def gains(market: Market, attackers: list[str], near: NearCopies) -> dict[str, Any]:
     """Return by what part each attack raises the income of those who try it."""
     before, strange = market.scores(), outliers(market)
     found: dict[str, list[float]] = {
-        "copies": [], "outliers": [], "split": [], "split, paid when named": [],
+        "copies": [], "near copies": [], "near copies, not listened for": [],
+        "outliers": [], "split": [], "split, paid when named": [],
     }  # fmt: skip
     for done, artist in enumerate(attackers, start=1):
         usual = market.income(before, artist)
         own = market.rows[market.of(artist)]
         copied = market.scores(own.repeat(N_COPIES, 1, 1))
         noisy = market.scores(strange)
+        again, same_sound = near.of(artist)
         after = {
+            "near copies": market.income(market.scores(again, same_sound), artist),
+            "near copies, not listened for": market.income(
+                market.scores(again), artist
+            ),
             "copies": market.income(copied, artist),
             "outliers": market.income(noisy, artist),
             "split": market.income(before, artist, names=len(own)),
