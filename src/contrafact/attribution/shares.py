@@ -107,9 +107,7 @@ def shares_of(
     tail = (1 - s.confidence) / 2
     # What a source has by its size alone names nobody.
     is_named = (_between(drawn, share, tail)[0] > 0) & (point > 0)
-    if s.error is not None:
-        sizes = sizes_of(scores, sources)
-        share, drawn = s.error.fitted(share, sizes), s.error.fitted(drawn, sizes)
+    share, drawn = (_fitted(one, scores, sources, s) for one in (share, drawn))
     nulls, common = _on_other_songs(scores, matrix, is_member)
     low, high = _between(drawn, share, tail)
     strength = _strength(scores.values[query : query + 1], matrix)[0]
@@ -141,6 +139,15 @@ def shares_of(
     ]
     rows.sort(key=lambda row: (-row.share, -row.influence, row.id))
     return tuple(rows), _rest(drawn, share, is_named, s)
+
+
+def _fitted(
+    shares: Array, scores: Scores, sources: Sequence[Source], settings: ShareSettings
+) -> Array:
+    """Return shares with what sources have by their size, where that is known."""
+    if settings.error is None:
+        return shares
+    return settings.error.fitted(shares, sizes_of(scores, sources))
 
 
 def _between(drawn: Array, point: Array, tail: float) -> tuple[Array, Array]:
