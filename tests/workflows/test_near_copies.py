@@ -33,7 +33,9 @@ def test_an_index_knows_near_copies_and_attribution_splits_between_them(
     copies = copies_in(record.directory)
     assert len(copies) == 2
     assert original.id in copies
-    answer = attribute(workspace, path, model="tiny", prompt="", by="recording", listen=False)
+    answer = attribute(
+        workspace, path, model="tiny", prompt="", by="recording", listen=False
+    )
     influence = {s.id: s.influence for s in answer.tables["recording"]}
     one, other = (influence[recording] for recording in copies)
     assert one == pytest.approx(other)
