@@ -166,7 +166,7 @@ def removal_table(found: dict[str, Any]) -> str:
         f"{found['n_models']} models; rises are parts of the song's loss.",
         "",
         "| Left out | Rise of the song's loss | Other songs | "
-        "The index's rise over this | Songs where the index's is larger |",
+        "The index's rise in multiples of this | Songs where the index's is larger |",
         "|---|---|---|---|---|",
     ]
     first = next(iter(found["rise"]))
@@ -178,7 +178,7 @@ def removal_table(found: dict[str, Any]) -> str:
             else "–"
         )
         over = found["times"].get(f"{first} over {name}")
-        cells.append(f"{shown(over)} times" if over else "–")
+        cells.append(shown(over))
         wins = found["songs_where_larger"].get(name)
         cells.append(f"{wins['mean']:.0%}" if wins else "–")
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
