@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from queries import MIX, UNKNOWN_MIX, Query
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import gamma
 
 from contrafact.catalog.atomic import write_json
 from contrafact.matching.fingerprint import FingerprintIndex, _calibration
@@ -89,12 +90,13 @@ def fit_weights(
     return np.concatenate([[found.x[0] - weights @ middle], weights])
 
 
-def reached(levels: Floats, highest: Floats) -> Floats:
-    """Return how often the highest evidence of a null query reaches each level.
+def reached(levels: Floats, highest: Floats, works: Ints) -> Floats:
+    """Return how often at most the highest evidence of a null query reaches each level.
 
     Args:
         levels: Ascending.
         highest: Evidence of each null query; `_NOTHING` of those refused.
+        works: Which work each of them is of, `(n,)`.
     """
     ordered = np.sort(highest)
     n = len(ordered)
@@ -104,12 +106,24 @@ def reached(levels: Floats, highest: Floats) -> Floats:
     tail = judged[-max(5, min(n // 10, len(judged) // 2)) :]
     excess = float(np.mean(tail - tail[0])) * len(tail) / (len(tail) - 1)
     beyond = len(tail) / n * np.exp(-(levels - tail[0]) / max(excess, 1e-3))
-    seen = (n_reached + 1) / (n + 1)
+    seen = seen_at_most(levels, highest, works)
     is_seen = n_reached >= 3
     # A tail that is heavier than the fitted one counts, and goes on from there.
     heavier = float((seen / beyond)[is_seen & (levels >= tail[0])].max(initial=1.0))
     rate = np.where(is_seen, seen, heavier * beyond)
     return np.asarray(np.where(levels < tail[0], seen, rate))
+
+
+def seen_at_most(levels: Floats, highest: Floats, works: Ints) -> Floats:
+    """Return how often at most queries reach each level, from what was seen alone.
+
+    The upper end of a one-sided interval of 95 %. Queries of one work are wrong
+    together, so it is works that are counted.
+    """
+    n_reached = (highest >= levels[:, None]).sum(1)
+    n_works = np.array([len(set(works[highest >= level])) for level in levels])
+    per_work = np.maximum(n_reached, 1) / np.maximum(n_works, 1)
+    return np.asarray(gamma.ppf(0.95, n_works + 1.0) * per_work / len(highest))
 
 
 def shares_wrong(levels: Floats, null: Floats, wrong: Floats, right: Floats) -> Floats:
@@ -118,8 +132,8 @@ def shares_wrong(levels: Floats, null: Floats, wrong: Floats, right: Floats) -> 
     Args:
         levels: Ascending.
         null: How often a query that holds nothing known reaches each, `(n_levels,)`.
-        wrong: How many wrong answers a query that does has at each.
-        right: How many right ones.
+        wrong: How often a wrong answer to a query that does reaches each.
+        right: How many right ones such a query has at each.
     """
     all_wrong = _UNKNOWN * null + wrong
     share = all_wrong / np.maximum(all_wrong + right, 1e-9)
@@ -254,19 +268,30 @@ def _table(
 ) -> dict[str, Any]:
     """Return levels of the evidence, and what share of answers there is wrong."""
     kinds = np.array([case.kind for case in rows])
-    is_null, n_known = kinds[of] == "other work", int((kinds == "catalog").sum())
-    highest = np.full(int((kinds == "other work").sum()), _NOTHING)
-    best = evidence[_best(evidence, of, is_null)]
-    highest[: len(best)] = best
-    is_right = np.isin(classes, ["right", "mixed"])
-    is_wrong = (classes == "wrong") & (kinds[of] == "catalog")
-    above = highest[highest > _NOTHING]
+    works = np.unique([case.work for case in rows], return_inverse=True)[1]
+
+    def highest(is_one: Bools) -> Floats:
+        """Return the highest evidence of some answers, for each query."""
+        best, found = _best(evidence, of, is_one), np.full(len(rows), _NOTHING)
+        found[of[best]] = evidence[best]
+        return found
+
+    is_null, is_known = kinds == "other work", kinds == "catalog"
+    null = highest(is_null[of])[is_null]
+    wrong = highest((classes == "wrong") & is_known[of])[is_known]
+    above = null[null > _NOTHING]
     levels = np.linspace(np.quantile(above, 0.05), max(above) + 8, 80)
-    wrong, right = (
-        (evidence[which] >= levels[:, None]).sum(1) / n_known
-        for which in (is_wrong, is_right)
+    is_right = np.isin(classes, ["right", "mixed"])
+    right = (evidence[is_right] >= levels[:, None]).sum(1) / is_known.sum()
+    known = shares_wrong(
+        levels,
+        reached(levels, null, works[is_null]),
+        # Beyond the last of them it is what is unknown that tells.
+        np.where(
+            levels <= wrong.max(), seen_at_most(levels, wrong, works[is_known]), 0.0
+        ),
+        right,
     )
-    known = shares_wrong(levels, reached(levels, highest), wrong, right)
     return {
         "evidence": np.round(levels, 4).tolist(),
         "false_match_probability": [float(f"{p:.3g}") for p in known],
