@@ -43,56 +43,48 @@ def _of(found: Json) -> str:
 
 
 def _summary(d: Json) -> str:
-    closed, unseen, people = d["closed"], d["open"], d["people"]
-    low, high = unseen["auroc_interval_90"]
+    speed = f"{d['speed']['seconds_a_minute']:.3f}"
     rows = [
-        ["called `ai`, the right class nearest", "0.97", _rate(closed["right"])],
-        [
-            "the same, with the studio's model asked",
-            "0.97",
-            _rate(d["with_model"]["right"]),
-        ],
-        ["given the right name", "", _rate(closed["named_right"])],
-        [
-            "wrong among names, enrolled generators",
-            "0.02",
-            _rate(closed["wrong_among_named"]),
-        ],
-        [
-            "wrong among names, half of the sounds by generators held out",
-            "0.02",
-            _rate(unseen["wrong_among_named_half_unseen"]),
-        ],
-        [
-            "held-out generators told from enrolled ones, AUROC",
-            "0.95",
-            f"{unseen['auroc']:.3f} ({low:.3f} to {high:.3f})",
-        ],
-        ["held-out generators called `ai`", "", _rate(unseen["unseen_called_ai"])],
-        [
-            "recordings by people called `ai`, all excerpts",
-            "0.01",
-            _rate(people["called_ai"]),
-        ],
-        [
-            "the same, of recordings that no setting was chosen on",
-            "0.01",
-            _rate(people["called_ai_test_half"]),
-        ],
-        [
-            "recordings by people called `ai`, one excerpt each, with that model asked",
-            "0.01",
-            _rate(d["with_model"]["people_called_ai"]),
-        ],
+        *_named(d),
+        *_people(d),
         *_lost(d["transformations"]["test"], ""),
         *_lost(d["transformations"]["development"], "first set, all changes: "),
         [
             "seconds of one core for a minute of sound, without decoding it",
             "0.5",
-            f"{d['speed']['seconds_a_minute']:.3f}",
+            speed,
         ],
     ]
     return _table(["What", "Target", "Found"], rows)
+
+
+def _named(d: Json) -> list[list[str]]:
+    closed, unseen, asked = d["closed"], d["open"], d["with_model"]
+    low, high = unseen["auroc_interval_90"]
+    auroc = f"{unseen['auroc']:.3f} ({low:.3f} to {high:.3f})"
+    half = _rate(unseen["wrong_among_named_half_unseen"])
+    return [
+        ["called `ai`, the right class nearest", "0.97", _rate(closed["right"])],
+        ["the same, with the studio's model asked", "0.97", _rate(asked["right"])],
+        ["given the right name", "", _rate(closed["named_right"])],
+        ["wrong among names, enrolled generators", "0.02",
+         _rate(closed["wrong_among_named"])],
+        ["wrong among names, half of the sounds by generators held out", "0.02", half],
+        ["held-out generators told from enrolled ones, AUROC", "0.95", auroc],
+        ["held-out generators called `ai`", "", _rate(unseen["unseen_called_ai"])],
+    ]  # fmt: skip
+
+
+def _people(d: Json) -> list[list[str]]:
+    people, asked = d["people"], d["with_model"]
+    return [
+        ["recordings by people called `ai`, all excerpts", "0.01",
+         _rate(people["called_ai"])],
+        ["the same, of recordings that no setting was chosen on", "0.01",
+         _rate(people["called_ai_test_half"])],
+        ["recordings by people called `ai`, one excerpt each, with that model asked",
+         "0.01", _rate(asked["people_called_ai"])],
+    ]  # fmt: skip
 
 
 def _lost(found: Json, before: str) -> list[list[str]]:
