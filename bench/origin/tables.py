@@ -16,6 +16,7 @@ Json = dict[str, Any]
 _PLACE = re.compile(
     r"(<!-- results: (?P<name>\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL
 )
+_BARE = "without decoding it"
 _FAMILIES = {"codecs, rates, noise": "0.05", "pitch and speed": "0.12"}
 
 
