@@ -46,8 +46,8 @@ def _of(found: Json) -> str:
 def _summary(d: Json) -> str:
     speed = f"{d['speed']['seconds_a_minute']:.3f}"
     rows = [
-        *_named(d),
-        *_people(d),
+        *_naming_rows(d),
+        *_accused_rows(d),
         *_lost(d["transformations"]["test"], ""),
         *_lost(d["transformations"]["development"], "first set, all changes: "),
         [
@@ -59,7 +59,7 @@ def _summary(d: Json) -> str:
     return _table(["What", "Target", "Found"], rows)
 
 
-def _named(d: Json) -> list[list[str]]:
+def _naming_rows(d: Json) -> list[list[str]]:
     closed, unseen, asked = d["closed"], d["open"], d["with_model"]
     low, high = unseen["auroc_interval_90"]
     auroc = f"{unseen['auroc']:.3f} ({low:.3f} to {high:.3f})"
@@ -76,7 +76,7 @@ def _named(d: Json) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def _people(d: Json) -> list[list[str]]:
+def _accused_rows(d: Json) -> list[list[str]]:
     people, asked = d["people"], d["with_model"]
     return [
         ["recordings by people called `ai`, all excerpts", "0.01",
