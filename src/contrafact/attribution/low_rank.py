@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from contrafact.core.errors import ConfigError
 
-__all__ = ["Adapters"]
+__all__ = ["Adapters", "copies"]
 
 _DOWN, _UP = ".down", ".up"
 
