@@ -25,7 +25,7 @@ SCRIPTS = (
     ("attribution.py", "--corpus", "planted"),
     ("verification.py", "--corpus", "scores"),
     ("passages.py",),
-    ("search.py", "--keep"),
+    ("resident.py", "--keep"),
     ("league/groups.py", "--keep"),
     ("league/removal.py", "--keep"),
     ("league/abstention.py", "--keep"),

@@ -19,6 +19,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "bench" / "results"
 PAGE = DOCS / "how-right.md"
+_AT_END = 'text-anchor="end"'
 PLOT = DOCS / "images" / "coverage.svg"
 _KINDS = {"named": "prompt names the source", "unnamed": "prompt does not"}
 
@@ -298,22 +299,31 @@ def plot(league: dict[str, Any]) -> str:
         f'<path d="M{place(0, 1)} L{place(0, 0)} L{place(1, 0)}" fill="none" '
         'stroke="#333"/>',
     ]
-    for colour, (kind, found) in zip(
-        ("#0b6", "#06b"), league["coverage"].items(), strict=False
+    for level in (0.5, 1.0):
+        x, y = (place(*at).split(",") for at in ((level, 0), (0, level)))
+        for left, down in (
+            (float(x[0]) + 11 * (level < 1), float(x[1]) + 12),
+            (float(y[0]) - 3, float(y[1]) + 4),
+        ):
+            lines.append(
+                f'<text x="{left:.1f}" y="{down:.1f}" {_AT_END}>{level:.0%}</text>'
+            )
+    kinds = league["coverage"].items()
+    for row, (colour, (kind, found)) in enumerate(
+        zip(("#096", "#06b"), kinds, strict=False)
     ):
         curve = [(x["nominal"], x["covered"]) for x in found.get("curve", [])]
         if curve:
             points = " ".join(place(x, y) for x, y in curve)
             lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
-            end = place(*curve[0]).split(",")
+            x, y = place(0.98, 0.16 - 0.07 * row).split(",")
             lines.append(
-                f'<text x="{float(end[0]) - 36:.1f}" y="{float(end[1]) - 8:.1f}" '
-                f'fill="{colour}">{kind}</text>'
+                f'<text x="{x}" y="{y}" fill="{colour}" {_AT_END}>by {kind}</text>'
             )
     lines += [
         f'<text x="{size / 2:.0f}" y="{size - 12}" text-anchor="middle">level that '
         "the interval claims</text>",
-        f'<text transform="translate(14 {size / 2:.0f}) rotate(-90)" '
+        f'<text transform="translate(9 {size / 2:.0f}) rotate(-90)" '
         'text-anchor="middle">holds the retrained share</text>',
         "</svg>",
     ]

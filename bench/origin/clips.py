@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from material import Features, clips, delivered, features
+from material import Features, Item, clips, delivered, features
 from measuring import Answer, Asked, answers, calibrated, chosen
 from numpy.typing import NDArray
 from setting import Setting
@@ -26,14 +26,8 @@ def measure_clips(setting: Setting) -> dict[str, Any]:
     """Return what is said of the clips, their group left out, and the confounds."""
     if setting.audio is None:
         return {}
-    found = clips(setting.audio)
-    heard = features(
-        setting.folder / "features" / "clips",
-        "all",
-        lambda: (delivered(c.samples) for c in found),
-    )
+    found, heard, groups = _heard(setting)
     labels = [c.generator for c in found]
-    groups = _numbers([f"{c.generator} {c.group}" for c in found])
     said = _left_out(setting, heard, labels, groups)
     names = sorted(set(labels))
     return {
@@ -52,18 +46,24 @@ def classes_of_clips(setting: Setting) -> dict[str, Asked]:
     """Return what is heard of the folder's clips, by their generator."""
     if setting.audio is None:
         return {}
+    found, heard, groups = _heard(setting)
+    classes = {}
+    for name in sorted({c.generator for c in found}):
+        kept = np.array([c.generator == name for c in found])
+        classes[name] = (chosen(heard, kept), groups[kept])
+    return classes
+
+
+def _heard(setting: Setting) -> tuple[list[Item], Features, NDArray[np.int64]]:
+    """Return the folder's clips, what is heard of them, and their groups by number."""
+    assert setting.audio is not None
     found = clips(setting.audio)
     heard = features(
         setting.folder / "features" / "clips",
         "all",
         lambda: (delivered(c.samples) for c in found),
     )
-    groups = _numbers([f"{c.generator} {c.group}" for c in found])
-    classes = {}
-    for name in sorted({c.generator for c in found}):
-        kept = np.array([c.generator == name for c in found])
-        classes[name] = (chosen(heard, kept), groups[kept])
-    return classes
+    return found, heard, _numbers([f"{c.generator} {c.group}" for c in found])
 
 
 def _of_one(said: list[Answer], labels: list[str], name: str) -> dict[str, Any]:

@@ -40,7 +40,8 @@ def build(
     """Build the index that attribution by a model reads.
 
     It keeps, for every recording the model was trained on, how the recording
-    pulls the model. Run it again after it was interrupted: it goes on where it
+    pulls the model; and listens for copies among them, which share what one of
+    them would have. Run it again after it was interrupted: it goes on where it
     stopped.
 
     Example:

@@ -102,9 +102,11 @@ def build_index(
         if (directory / "record.json").exists():
             # What was changed since would be passed off as what was built.
             check_digest(directory, estimator.digest())
-        copies, _ = find_clusters(
-            workspace, among=set(data.recording_ids), progress=progress
-        )
+            copies = copies_in(directory)
+        else:
+            copies, _ = find_clusters(
+                workspace, among=set(data.recording_ids), progress=progress
+            )
         facts: dict[str, Any] = {
             "digest": estimator.digest(),
             "model_id": record.id,

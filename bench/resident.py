@@ -1,6 +1,6 @@
 """How fast is a catalog searched with a song? Against how fast memory is read.
 
-    python bench/search.py --keep
+    python bench/resident.py --keep
 
 115,000 windows of 8 draws of 320 numbers, int8, made up: speed does not depend on
 what they say. The same bytes are read once and added up as 64-bit numbers, which is
@@ -54,7 +54,7 @@ def fast_top(index: ResidentIndex, song: torch.Tensor) -> set[int]:
 
 
 def main() -> None:
-    """Write `bench/results/search.json`."""
+    """Write `bench/results/resident.json`."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     chosen = parser.parse_args()
@@ -82,7 +82,7 @@ def main() -> None:
     }
     print(result)
     if chosen.keep:
-        write_result("search", result)
+        write_result("resident", result)
 
 
 if __name__ == "__main__":
