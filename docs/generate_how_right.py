@@ -19,6 +19,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "bench" / "results"
 PAGE = DOCS / "how-right.md"
+_SIZE, _EDGE = 260, 40
 _AT_END = 'text-anchor="end"'
 PLOT = DOCS / "images" / "coverage.svg"
 _KINDS = {"named": "prompt names the source", "unnamed": "prompt does not"}
@@ -191,7 +192,7 @@ def abstention_table(found: dict[str, Any]) -> str:
     lines = ["| Asked | By artist | By collection |", "|---|---|---|"]
     by = found["by"]
     for family in by["artist"]["named_falsely"]:
-        text = "all of these together" if family == "all" else family.replace("_", " ")
+        text = "all of these together" if family == "all" else family.re_place("_", " ")
         cells = [part(by[k]["named_falsely"][family]) for k in ("artist", "collection")]
         lines.append(f"| {text}: named falsely | {cells[0]} | {cells[1]} |")
     for asked, text in _KINDS.items():
@@ -239,7 +240,7 @@ def robustness_table(found: dict[str, Any]) -> str:
     ]
     for name, row in found.items():
         if isinstance(row, dict):
-            cells = [name.replace("_", " ")]
+            cells = [name.re_place("_", " ")]
             for how in ("as_it_comes", "searched"):
                 cells += [
                     shown(row[how]["spearman_of_artists"]),
@@ -283,24 +284,17 @@ def search_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plot(league: dict[str, Any]) -> str:
-    """Return the coverage plot as SVG: how often intervals of each level hold."""
-    size, edge = 260, 40
-    inner = size - edge - 10
+def _place(x: float, y: float) -> str:
+    """Return where a point of the unit square lies in the plot."""
+    inner = _SIZE - _EDGE - 10
+    return f"{_EDGE + x * inner:.1f},{10 + (1 - y) * inner:.1f}"
 
-    def place(x: float, y: float) -> str:
-        return f"{edge + x * inner:.1f},{10 + (1 - y) * inner:.1f}"
 
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" '
-        'font-family="sans-serif" font-size="10">',
-        f'<rect width="{size}" height="{size}" fill="#fff"/>',
-        f'<path d="M{place(0, 0)} L{place(1, 1)}" stroke="#999" stroke-dasharray="3"/>',
-        f'<path d="M{place(0, 1)} L{place(0, 0)} L{place(1, 0)}" fill="none" '
-        'stroke="#333"/>',
-    ]
+def _ticks() -> list[str]:
+    """Return the levels written beside both axes."""
+    lines = []
     for level in (0.5, 1.0):
-        x, y = (place(*at).split(",") for at in ((level, 0), (0, level)))
+        x, y = (_place(*at).split(",") for at in ((level, 0), (0, level)))
         for left, down in (
             (float(x[0]) + 11 * (level < 1), float(x[1]) + 12),
             (float(y[0]) - 3, float(y[1]) + 4),
@@ -308,15 +302,30 @@ def plot(league: dict[str, Any]) -> str:
             lines.append(
                 f'<text x="{left:.1f}" y="{down:.1f}" {_AT_END}>{level:.0%}</text>'
             )
+    return lines
+
+
+def plot(league: dict[str, Any]) -> str:
+    """Return the coverage plot as SVG: how often intervals of each level hold."""
+    size = _SIZE
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" '
+        'font-family="sans-serif" font-size="10">',
+        f'<rect width="{size}" height="{size}" fill="#fff"/>',
+        f'<path d="M{_place(0, 0)} L{_place(1, 1)}" stroke="#999" stroke-dasharray="3"/>',
+        f'<path d="M{_place(0, 1)} L{_place(0, 0)} L{_place(1, 0)}" fill="none" '
+        'stroke="#333"/>',
+    ]
+    lines += _ticks()
     kinds = league["coverage"].items()
     for row, (colour, (kind, found)) in enumerate(
         zip(("#096", "#06b"), kinds, strict=False)
     ):
         curve = [(x["nominal"], x["covered"]) for x in found.get("curve", [])]
         if curve:
-            points = " ".join(place(x, y) for x, y in curve)
+            points = " ".join(_place(x, y) for x, y in curve)
             lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
-            x, y = place(0.98, 0.16 - 0.07 * row).split(",")
+            x, y = _place(0.98, 0.16 - 0.07 * row).split(",")
             lines.append(
                 f'<text x="{x}" y="{y}" fill="{colour}" {_AT_END}>by {kind}</text>'
             )

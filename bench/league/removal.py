@@ -138,6 +138,8 @@ def figures(table: Path, truth: LeagueTruth, asked: dict[str, Any]) -> dict[str,
     sets = asked["left_out"]
     methods = [name for name in sets if name != "random"]
     songs = [s for s in asked["songs"] if all((m, str(s)) in rises for m in methods)]
+    if not songs:
+        raise SystemExit("No song is done with every method yet. Go on with --minutes.")
     effects = {m: np.array([rises[m, str(s)][s] for s in songs]) for m in methods}
     random = [found for (kind, _), found in rises.items() if kind == "random"]
     effects["random"] = np.mean(random, axis=0)[songs]
@@ -166,6 +168,8 @@ def _others(
     rises: dict[tuple[str, str], Array], method: str, songs: list[int]
 ) -> dict[str, Any]:
     """Return what the recordings first for one song do to the others."""
+    if len(songs) < 2:
+        return {"omitted": "there is no other song yet"}
     found = []
     for song in songs:
         rest = [other for other in songs if other != song]
@@ -223,6 +227,8 @@ def main() -> None:
             if time.monotonic() > until:
                 going.close()
                 break
+    if not table.exists():
+        sys.exit(f"Nothing is trained yet ({table}). Train with --minutes first.")
     result = figures(table, truth, json.loads(plan.read_text()))
     print(json.dumps(result, indent=1))
     if chosen.keep:
