@@ -192,7 +192,7 @@ def abstention_table(found: dict[str, Any]) -> str:
     lines = ["| Asked | By artist | By collection |", "|---|---|---|"]
     by = found["by"]
     for family in by["artist"]["named_falsely"]:
-        text = "all of these together" if family == "all" else family.re_place("_", " ")
+        text = "all of these together" if family == "all" else family.replace("_", " ")
         cells = [part(by[k]["named_falsely"][family]) for k in ("artist", "collection")]
         lines.append(f"| {text}: named falsely | {cells[0]} | {cells[1]} |")
     for asked, text in _KINDS.items():
@@ -240,7 +240,7 @@ def robustness_table(found: dict[str, Any]) -> str:
     ]
     for name, row in found.items():
         if isinstance(row, dict):
-            cells = [name.re_place("_", " ")]
+            cells = [name.replace("_", " ")]
             for how in ("as_it_comes", "searched"):
                 cells += [
                     shown(row[how]["spearman_of_artists"]),
@@ -312,7 +312,8 @@ def plot(league: dict[str, Any]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" '
         'font-family="sans-serif" font-size="10">',
         f'<rect width="{size}" height="{size}" fill="#fff"/>',
-        f'<path d="M{_place(0, 0)} L{_place(1, 1)}" stroke="#999" stroke-dasharray="3"/>',
+        f'<path d="M{_place(0, 0)} L{_place(1, 1)}" stroke="#999" '
+        f'stroke-dasharray="3"/>',
         f'<path d="M{_place(0, 1)} L{_place(0, 0)} L{_place(1, 0)}" fill="none" '
         'stroke="#333"/>',
     ]
