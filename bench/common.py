@@ -37,7 +37,14 @@ SAMPLING = {"n_steps": 40, "guidance": 2.0}
 class Bench:
     """A workspace with a trained, indexed model on a built-in corpus."""
 
-    def __init__(self, folder: Path, corpus: str, n_recordings: int = 512) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        corpus: str,
+        n_recordings: int = 512,
+        *,
+        recipe: str = "quick",
+    ) -> None:
         """Make the workspace, or use what is there."""
         torch.set_num_threads(1)
         self.workspace = Workspace.init(folder / corpus)
@@ -46,7 +53,7 @@ class Bench:
         table = find_corpus(corpus).write(source, settings)
         write_corpus_consents(corpus, source)
         ingest(self.workspace, [source], metadata=table)
-        self.record: ModelRecord = train(self.workspace, recipe="quick", progress=say)
+        self.record: ModelRecord = train(self.workspace, recipe=recipe, progress=say)
         self.generator: Generator = open_model(self.record)
         self.data = training_set(self.workspace, self.record, self.generator, silent)
         self.recordings: list[Recording] = trained_on(self.workspace, self.record)

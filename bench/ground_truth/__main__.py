@@ -2,10 +2,13 @@
 
     make ground-truth                                  # all of it, hours
     python bench/ground_truth --corpus scores --minutes 60
+    python bench/ground_truth --corpus scores --recipe brief
 
 What is measured is the loss of every query, at 64 shared draws in eight noise
 levels, under every model of the plan. It goes on where it was when run again;
-`results/CORPUS/truth.parquet` holds what is known so far.
+`results/CORPUS/truth.parquet` holds what is known so far. With another recipe than
+`quick` the models are trained by that one, on a shorter plan, and results are kept in
+`results/CORPUS-RECIPE`.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from contrafact.workflows.train import versions
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from plan import Run, make_plan
+from plan import Run, make_plan, make_short_plan
 from queries import make_queries
 from runs import N_DRAWS, N_STRATA, prepare, run_path, train_and_measure
 from table import collect, restore
@@ -37,7 +40,7 @@ from table import collect, restore
 RESULTS = Path(__file__).parent / "results"
 
 
-def write_manifest(bench: Bench, plan: list[Run], target: Path) -> None:
+def write_manifest(bench: Bench, plan: list[Run], target: Path, recipe: str) -> None:
     """Write what the truth is of, and keep its model; go on with one that is there.
 
     The songs that are asked about are those of the model kept first. Another
@@ -54,7 +57,7 @@ def write_manifest(bench: Bench, plan: list[Run], target: Path) -> None:
         "artists": [bench.artist[r] for r in recordings],
         "collections": [bench.collection[r] for r in recordings],
         "model": bench.record.digest,
-        "recipe": "quick",
+        "recipe": recipe,
         "n_draws": N_DRAWS,
         "n_strata": N_STRATA,
         "n_runs_planned": len(plan),
@@ -97,18 +100,23 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--recipe", default="quick")
     chosen = parser.parse_args()
-    bench = Bench(chosen.folder, chosen.corpus)
-    target = chosen.results / chosen.corpus
+    recipe = find_recipe(chosen.recipe)
+    bench = Bench(chosen.folder, chosen.corpus, recipe=recipe.name)
+    is_whole = recipe.name == "quick"
+    name = chosen.corpus if is_whole else f"{chosen.corpus}-{recipe.name}"
+    target = chosen.results / name
     target.mkdir(parents=True, exist_ok=True)
     ids = bench.data.recording_ids
-    plan = make_plan([bench.artist[i] for i in ids], [bench.collection[i] for i in ids])
+    plan = (make_plan if is_whole else make_short_plan)(
+        [bench.artist[i] for i in ids], [bench.collection[i] for i in ids]
+    )
     queries = make_queries(bench, target)
-    write_manifest(bench, plan, target)
-    folder = chosen.folder / f"{chosen.corpus}-truth"
+    write_manifest(bench, plan, target, recipe.name)
+    folder = chosen.folder / f"{name}-truth"
     folder.mkdir(exist_ok=True)
     restore(folder, plan, target / "truth.parquet")
-    recipe = find_recipe("quick")
     pending = [run for run in plan if not run_path(folder, run).exists()]
     given = (bench.data, recipe, queries, folder)
     started = time.monotonic()

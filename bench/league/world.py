@@ -40,7 +40,8 @@ class World:
 
     Args:
         folder: Where workspaces are kept.
-        corpus: Name of the corpus.
+        corpus: Name of the truth: that of its corpus, and of the recipe of training
+            where that is another than the usual one.
 
     Raises:
         ConfigError: If there is no ground truth of this corpus, or the corpus that
@@ -59,11 +60,14 @@ class World:
                 f"{known}. Make it with `make ground-truth`."
             )
         facts = json.loads((self.source / "manifest.json").read_text())
-        self.workspace = _workspace(folder / corpus, corpus, len(facts["recordings"]))
-        model = self.workspace.models_dir / _MODEL
+        self.workspace = _workspace(
+            folder / facts["corpus"], facts["corpus"], len(facts["recordings"])
+        )
+        name = _MODEL if corpus == facts["corpus"] else f"{_MODEL}-{corpus}"
+        model = self.workspace.models_dir / name
         if not model.exists():
             shutil.copytree(self.source / "model", model)
-        self.record: ModelRecord = find_model(self.workspace, _MODEL)
+        self.record: ModelRecord = find_model(self.workspace, name)
         self.generator: Generator = open_model(self.record)
         recordings = trained_on(self.workspace, self.record)
         self.data = corpus_latents(

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from contrafact.attribution.base import Scores
 from contrafact.attribution.overlap import Overlap
-from contrafact.attribution.shares import Source, influence_of_sources, shares_of
+from contrafact.attribution.shares import (
+    ShareSettings,
+    Source,
+    influence_of_sources,
+    shares_of,
+)
 from contrafact.core.errors import AttributionError
 
 IDS = tuple(f"R-{i}" for i in range(6))
@@ -165,3 +170,15 @@ def test_interval_agrees_with_a_plain_resampling_loop():
     best = next(r for r in rows if r.id == "a")
     assert best.interval.low == pytest.approx(low, abs=0.03)
     assert best.interval.high == pytest.approx(high, abs=0.03)
+
+
+def test_of_a_song_that_the_model_does_not_know_nobody_is_named():
+    """All of it is unattributed; influence is told as it is."""
+    found = scores([2.0, 1.0, 1.0, 0.0, -3.0, 1.0])
+    named, _ = shares_of(found, ARTISTS)
+    assert [r.significant for r in named] == [True, True, False]
+    rows, rest = shares_of(found, ARTISTS, settings=ShareSettings(is_known=False))
+    assert [r.share for r in rows] == [0, 0, 0]
+    assert not any(r.significant for r in rows)
+    assert [r.influence for r in rows] == [3.0, 1.0, -2.0]
+    assert rest.share == 1.0

@@ -62,12 +62,15 @@ class ShareSettings:
         error: How shares are fitted to retrained ones, and how far they are then
             from them; None where that is not known: shares are as estimated, and
             intervals over noise draws alone.
+        is_known: Whether the model knows the song about as well as what it was
+            trained on; of a song that it does not know, nobody is named.
     """
 
     confidence: float = 0.9
     n_resamples: int = 400
     seed: int = 0
     error: ShareError | None = None
+    is_known: bool = True
 
 
 def shares_of(
@@ -106,7 +109,7 @@ def shares_of(
     share, drawn = _normalised(point), _normalised(draws)
     tail = (1 - s.confidence) / 2
     # What a source has by its size alone names nobody.
-    is_named = (_between(drawn, share, tail)[0] > 0) & (point > 0)
+    is_named = (_between(drawn, share, tail)[0] > 0) & (point > 0) & s.is_known
     share, drawn = (_fitted(one, scores, sources, s) for one in (share, drawn))
     nulls, common = _on_other_songs(scores, matrix, is_member)
     low, high = _between(drawn, share, tail)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from contrafact.core.units import Digest
 from contrafact.generators.batches import Conditioning, LatentBatch, Rows
 
-__all__ = ["Conditioning", "Generator", "LatentBatch", "Rows"]
+__all__ = ["Conditioning", "Generator", "LatentBatch", "Rows", "Untrainable"]
 
 
 @runtime_checkable
@@ -247,3 +247,11 @@ class Generator(Protocol):
             GeneratorError: If a name is missing or unknown, or a shape differs;
                 then nothing has been overwritten.
         """
+
+
+@runtime_checkable
+class Untrainable(Protocol):
+    """A model that can show itself as it was before training."""
+
+    def untrained(self, seed: int) -> AbstractContextManager[None]:
+        """Return a context with the weights that training with `seed` began from."""

@@ -15,6 +15,7 @@ from contrafact.reports._format import (
     decimals_for,
     fixed,
     kind_name,
+    percent,
     plain,
 )
 from contrafact.reports._listening import (
@@ -120,6 +121,8 @@ def _facts(
         ("Song digest", q.digest),
         ("Loss on the song", fixed(q.loss, decimals)),
         ("Loss before training", fixed(q.untrained_loss, decimals)),
+        ("Taken from it by training", percent(q.learned)),
+        ("Taken at least of its own recordings'", percent(q.least_learned)),
         ("Model", a.model_id),
         ("Model digest", a.model_digest),
         ("Corpus", f"{a.n_recordings} {kind_name('recording', a.n_recordings)}"),

@@ -33,6 +33,7 @@ from contrafact.workflows.index import (
     check_digest,
     copies_in,
     index_dir,
+    least_learned_of,
     stamp_of,
 )
 from contrafact.workflows.passages import find_passages
@@ -190,7 +191,7 @@ def _assembled(
     by: SourceKind,
     level: float,
 ) -> Attribution:
-    info = _query_info(asked)
+    info = _query_info(asked, index_dir(workspace, asked.record))
     is_influence = method.name in PREDICTS_RISE
     scale = None
     if is_influence:
@@ -201,7 +202,7 @@ def _assembled(
     is_held = ShareError.of(method.name, method.settings) is not None
     for kind, sources in sources_of(workspace, asked.recordings).items():
         error = ShareError.of(method.name, method.settings, kind)
-        how = ShareSettings(confidence=level, error=error)
+        how = ShareSettings(confidence=level, error=error, is_known=info.is_known)
         tables[kind], rests[kind] = shares_of(
             scores, sources, scale=scale or 1.0, learned=learned, settings=how
         )
@@ -222,7 +223,7 @@ def _assembled(
         intervals="retraining" if is_held else "noise",
         provenance=_provenance(asked, method),
         stamp=_stamp(workspace, asked, method),
-        notices=asked.notices,
+        notices=(*asked.notices, *_unknown(info)),
         level=level,
         command="",
         elapsed_s=0.0,
@@ -258,7 +259,19 @@ def _stamp(workspace: Workspace, asked: Asked, method: Estimator) -> str:
     return stamp_of(index_dir(workspace, asked.record))
 
 
-def _query_info(asked: Asked) -> QueryInfo:
+def _unknown(info: QueryInfo) -> list[str]:
+    """Return what must be said of a song that the model does not know."""
+    if info.is_known or info.learned is None or info.least_learned is None:
+        return []
+    part, least = max(info.learned, 0), info.least_learned
+    return [
+        f"The model hardly knows this song: training took {part:.0%} of the loss on "
+        f"it, but {least:.0%} or more of that on 98 in 100 of its own recordings. So "
+        "nobody is named."
+    ]
+
+
+def _query_info(asked: Asked, index: Path) -> QueryInfo:
     loss = float(measure(asked.generator, asked).mean())
     untrained = None
     if hasattr(asked.generator, "untrained"):
@@ -272,6 +285,7 @@ def _query_info(asked: Asked) -> QueryInfo:
         loss=loss,
         untrained_loss=untrained,
         pitch_semitones=asked.pitch_semitones,
+        least_learned=None if untrained is None else least_learned_of(index),
     )
 
 

@@ -11,10 +11,16 @@ import torch
 
 from contrafact.attribution.base import AttributionTask
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+from contrafact.attribution.familiarity import (
+    learned_parts,
+    least_learned,
+    panel_queries,
+)
 from contrafact.attribution.store import read_manifest
 from contrafact.catalog import Workspace, write_json
 from contrafact.core.errors import IndexMismatchError, NotFittedError
 from contrafact.generators import Generator
+from contrafact.generators.base import Untrainable
 from contrafact.generators.latents import LatentSet
 from contrafact.workflows.admission import require_admitted
 from contrafact.workflows.clusters import find_clusters
@@ -37,9 +43,12 @@ __all__ = [
     "encoding_of",
     "find_indexes",
     "index_dir",
+    "least_learned_of",
     "stamp_of",
     "training_set",
 ]
+
+_N_PANEL = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,20 +108,23 @@ def build_index(
     with exclusive(directory):
         estimator = IndexEstimator(IndexSettings())
         estimator.fit(task, directory, progress=stage_progress(progress, "indexing"))
-        if (directory / "record.json").exists():
+        found = read_manifest(directory, "record.json") or {}
+        if found:
             # What was changed since would be passed off as what was built.
             check_digest(directory, estimator.digest())
-            copies = copies_in(directory)
-        else:
-            copies, _ = find_clusters(
+        if "copies" not in found:
+            found["copies"], _ = find_clusters(
                 workspace, among=set(data.recording_ids), progress=progress
             )
+        if "least_learned" not in found:
+            found["least_learned"] = _measured(task, record.seed, progress)
         facts: dict[str, Any] = {
             "digest": estimator.digest(),
             "model_id": record.id,
             "n_recordings": len(data.recording_ids),
             "n_windows": len(data),
-            "copies": copies,
+            "copies": found["copies"],
+            "least_learned": found["least_learned"],
         }
         # A mark stays: building it again under a new consent does not wash it.
         if stamp := stamp or stamp_of(directory):
@@ -143,6 +155,23 @@ def copies_in(directory: Path) -> dict[str, str]:
     """Return the cluster of each recording that an index knows copies of, by sound."""
     facts = read_manifest(directory, "record.json") or {}
     return dict(facts.get("copies", {}))
+
+
+def least_learned_of(directory: Path) -> float | None:
+    """Return below which learned part of a song nobody is named; None if not known."""
+    facts = read_manifest(directory, "record.json") or {}
+    return facts.get("least_learned")
+
+
+def _measured(task: AttributionTask, seed: int, progress: Progress) -> float | None:
+    """Return how much the model learned of its own recordings at the least."""
+    if not isinstance(task.generator, Untrainable):
+        return None  # what it knew before training is not known
+    panel = panel_queries(task, _N_PANEL)
+    parts = learned_parts(
+        task, panel, seed=seed, progress=stage_progress(progress, "familiarity")
+    )
+    return least_learned(parts)
 
 
 def encoding_of(generator: Generator) -> Encoding:

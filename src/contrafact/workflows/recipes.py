@@ -36,6 +36,12 @@ RECIPES: dict[str, Recipe] = {
             training=TrainingConfig(n_steps=60, batch_size=8),
         ),
         Recipe(
+            name="brief",
+            purpose="half a minute on one core; sees every recording about seven times",
+            network=NetworkConfig(),
+            training=TrainingConfig(n_steps=112, learning_rate=5e-3),
+        ),
+        Recipe(
             name="quick",
             purpose="a minute or two on one core; the demo's",
             network=NetworkConfig(),

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -33,20 +31,13 @@ from contrafact.attribution.panel import spread_windows
 from contrafact.attribution.precision import exact
 from contrafact.attribution.shards import Shards
 from contrafact.core.errors import AttributionError, ConfigError
+from contrafact.generators.base import Untrainable
 
 __all__ = ["MucsEstimator", "MucsSettings"]
 
 _EVEN = 1e-3  # keeps differences of losses near zero from counting
 _ROWS_AT_ONCE = 64
 _WINDOWS_AT_ONCE = 4  # the same before and after, and a part of every file
-
-
-@runtime_checkable
-class _Untrainable(Protocol):
-    """A model that can show itself untrained."""
-
-    def untrained(self, seed: int) -> AbstractContextManager[None]:
-        """Return a context with the weights before training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +276,7 @@ class _Model:
         generator = self.task.generator
         if self.settings.null_loss:
             return self.settings.null_loss
-        if not isinstance(generator, _Untrainable):
+        if not isinstance(generator, Untrainable):
             raise AttributionError(
                 f"{generator.name} cannot show itself untrained, so how far to unlearn "
                 "is not known; set null_loss to the loss of an untrained model."
