@@ -195,6 +195,12 @@ def abstention_table(found: dict[str, Any]) -> str:
         text = "all of these together" if family == "all" else family.replace("_", " ")
         cells = [part(by[k]["named_falsely"][family]) for k in ("artist", "collection")]
         lines.append(f"| {text}: named falsely | {cells[0]} | {cells[1]} |")
+    without = "named_falsely_if_every_song_were_known"
+    cells = [part(by[k][without]) for k in ("artist", "collection")]
+    lines.append(
+        "| all of these together, were every song taken for known: named falsely "
+        f"| {cells[0]} | {cells[1]} |"
+    )
     for asked, text in _KINDS.items():
         songs = [by[k]["songs"][asked] for k in ("artist", "collection")]
         for key, label in (

@@ -2,7 +2,8 @@
 
 Two kinds: over noise draws alone, and those that `attribute` prints, widened by the
 errors of shares on the choosing half of the queries. Both are counted on the reporting
-half.
+half. A third kind is counted, too: with the fit and the errors that the program is
+shipped with, which are of one truth alone, and were not measured on any other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from fit import errors_of
-from measure import kinds_of
+from measure import Scored, kinds_of
 from numpy.typing import NDArray
 from truth import GENERATED, LeagueTruth
 from world import World
@@ -33,10 +34,12 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def covered(
-    truth: LeagueTruth, world: World, scores: Scores, kind: str
+    truth: LeagueTruth, world: World, found: Scored, kind: str
 ) -> dict[str, Any]:
     """Return how often intervals hold the retrained share, on the reporting half."""
+    scores = found.scores
     sources, error = truth.sources(kind), errors_of(truth, world, scores, kind)
+    shipped = ShareError.of("index", found.settings, kind)
     if sources is None or error is None:
         return {"omitted": f"not every {kind} was left out and retrained without"}
     groups, real = world.groups(kind, sources.names), positive_shares(sources.mean)
@@ -62,6 +65,8 @@ def covered(
             "printed": _counted(scores, groups, rows, real, error),
             "over_noise_draws": _counted(scores, groups, rows, real, None),
         }
+        if shipped is not None:
+            result[name]["shipped"] = _counted(scores, groups, rows, real, shipped)
     return result
 
 

@@ -108,7 +108,7 @@ def _levelled(sound: Tensor) -> Tensor:
 
 def _planted(folder: Path, count: int, rate: int) -> Iterator[Tensor]:
     """Yield recordings of the other built-in corpus, whose artists are others."""
-    source = folder / "planted-null"
+    source = folder / f"planted-null-{max(_PLANTED, count)}"
     settings = CorpusSettings(n_recordings=max(_PLANTED, count))
     table = find_corpus("planted").write(source, settings)
     with Path(table).open(newline="") as file:

@@ -10,13 +10,14 @@ import torch
 
 from contrafact.attribution.base import AttributionTask, Queries
 from contrafact.attribution.familiarity import (
+    learned_part,
     learned_parts,
     least_learned,
     panel_queries,
 )
 from contrafact.attribution.panel import panel_rows
 from contrafact.core.errors import AttributionError
-from contrafact.core.results import QueryInfo, learned_part
+from contrafact.core.results import QueryInfo
 from contrafact.generators.studio.training import new_network
 
 
@@ -115,11 +116,11 @@ def test_the_learned_part_is_what_training_took(
 
 
 @pytest.mark.parametrize(
-    ("untrained", "least", "is_known"),
-    [(2.0, 0.5, True), (2.0, 0.51, False), (None, 0.5, True), (2.0, None, True)],
+    ("learned", "least", "is_known"),
+    [(0.5, 0.5, True), (0.5, 0.51, False), (None, 0.5, True), (0.5, None, True)],
 )
 def test_a_song_is_known_unless_less_was_learned_of_it(
-    untrained: float | None, least: float | None, is_known: bool
+    learned: float | None, least: float | None, is_known: bool
 ) -> None:
     """And where either was not measured, nothing is held against it."""
     info = QueryInfo(
@@ -128,7 +129,8 @@ def test_a_song_is_known_unless_less_was_learned_of_it(
         duration_s=1.0,
         prompt="",
         loss=1.0,
-        untrained_loss=untrained,
+        untrained_loss=2.0,
+        learned=learned,
         least_learned=least,
     )
     assert info.is_known is is_known

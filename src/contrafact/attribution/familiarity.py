@@ -22,12 +22,24 @@ from contrafact.attribution.base import (
 from contrafact.attribution.draws import losses_at
 from contrafact.attribution.panel import panel_rows
 from contrafact.core.errors import AttributionError
-from contrafact.core.results import learned_part
 from contrafact.generators.base import Untrainable
 
-__all__ = ["learned_parts", "least_learned", "panel_queries"]
+__all__ = ["N_DRAWS", "learned_part", "learned_parts", "least_learned", "panel_queries"]
+
+N_DRAWS = 16
+"""Noise draws that the learned part is measured at, the same for songs and corpus."""
 
 _UNKNOWN = 0.02  # of the training recordings may be taken for songs from elsewhere
+
+
+def learned_part(loss: float, untrained_loss: float) -> float:
+    """Return what part of the loss before training it took away.
+
+    Returns:
+        1 for a song without loss, 0 for one that training did nothing for, negative
+        where it made the loss larger, -1 where there was none to take away.
+    """
+    return 1 - loss / untrained_loss if untrained_loss > 0 else -1.0
 
 
 def learned_parts(
@@ -35,7 +47,7 @@ def learned_parts(
     queries: Queries,
     *,
     seed: int,
-    n_draws: int = 64,
+    n_draws: int = N_DRAWS,
     progress: Progress = no_progress,
 ) -> list[float]:
     """Return of each query what part of its loss training took away.

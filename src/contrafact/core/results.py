@@ -26,7 +26,6 @@ __all__ = [
     "Verification",
     "attribution_from_json",
     "attribution_to_json",
-    "learned_part",
     "verification_from_json",
     "verification_to_json",
 ]
@@ -139,16 +138,6 @@ class Profile:
     blocks: Mapping[str, float]
 
 
-def learned_part(loss: float, untrained_loss: float) -> float:
-    """Return what part of the loss before training it took away.
-
-    Returns:
-        1 for a song without loss, 0 for one that training did nothing for, negative
-        where it made the loss larger, -1 where there was none to take away.
-    """
-    return 1 - loss / untrained_loss if untrained_loss > 0 else -1.0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryInfo:
     """The song that was explained.
@@ -157,9 +146,11 @@ class QueryInfo:
         prompt: Text it was conditioned on; empty if unknown.
         loss: The model's loss on it (mean squared error of the velocity).
         untrained_loss: The same before training; None where not recorded.
-        least_learned: Part of its loss that training takes away at the least from 98 %
-            of what the model was trained on; of a song that less was taken from,
-            nobody is named. None where not measured.
+        learned: What part of the loss before training it took away; None where
+            that was not recorded.
+        least_learned: The same of all but 2 in 100 of the recordings that the model was
+            trained on, at the least; of a song that less was learned of, nobody is
+            named. None where not measured.
         pitch_semitones: How much higher the file is than what was explained: a
             change of pitch that was looked for, found and undone.
     """
@@ -171,13 +162,8 @@ class QueryInfo:
     loss: float
     untrained_loss: float | None
     pitch_semitones: float = 0.0
+    learned: float | None = None
     least_learned: float | None = None
-
-    @property
-    def learned(self) -> float | None:
-        """What part of the loss before training it took away; None where unknown."""
-        before = self.untrained_loss
-        return None if before is None else learned_part(self.loss, before)
 
     @property
     def is_known(self) -> bool:

@@ -14,6 +14,7 @@ import torch
 from contrafact.attribution.base import Estimator, Scores
 from contrafact.attribution.estimators import PREDICTS_RISE, make_estimator
 from contrafact.attribution.estimators.index import IndexEstimator
+from contrafact.attribution.familiarity import N_DRAWS, learned_part
 from contrafact.attribution.hubs import check_hubs
 from contrafact.attribution.share_error import ShareError
 from contrafact.attribution.shares import ShareSettings, shares_of
@@ -27,6 +28,7 @@ from contrafact.core.results import (
     SourceKind,
     attribution_to_json,
 )
+from contrafact.generators.base import Untrainable
 from contrafact.workflows import calibration
 from contrafact.workflows.asked import Asked, ask, measure
 from contrafact.workflows.index import (
@@ -272,20 +274,22 @@ def _unknown(info: QueryInfo) -> list[str]:
 
 
 def _query_info(asked: Asked, index: Path) -> QueryInfo:
-    loss = float(measure(asked.generator, asked).mean())
-    untrained = None
-    if hasattr(asked.generator, "untrained"):
+    loss = measure(asked.generator, asked)
+    untrained = learned = None
+    if isinstance(asked.generator, Untrainable):
         with asked.generator.untrained(asked.record.seed):
-            untrained = float(measure(asked.generator, asked).mean())
+            untrained = measure(asked.generator, asked)
+        learned = learned_part(*(float(x[:N_DRAWS].mean()) for x in (loss, untrained)))
     return QueryInfo(
         file=asked.audio.name,
         digest=digest_file(asked.audio),
         duration_s=sum(asked.lengths) / asked.generator.token_rate_hz,
         prompt=asked.prompt,
-        loss=loss,
-        untrained_loss=untrained,
+        loss=float(loss.mean()),
+        untrained_loss=None if untrained is None else float(untrained.mean()),
         pitch_semitones=asked.pitch_semitones,
-        least_learned=None if untrained is None else least_learned_of(index),
+        learned=learned,
+        least_learned=None if learned is None else least_learned_of(index),
     )
 
 

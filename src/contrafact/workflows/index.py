@@ -36,6 +36,7 @@ from contrafact.workflows.stores import STAMP, all_stores, home_of
 from contrafact.workflows.train import exclusive
 
 __all__ = [
+    "N_PANEL",
     "IndexRecord",
     "build_index",
     "check_digest",
@@ -48,7 +49,8 @@ __all__ = [
     "training_set",
 ]
 
-_N_PANEL = 128
+N_PANEL = 128
+"""Recordings of its own that a model is asked how well it knows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,7 @@ def _measured(task: AttributionTask, seed: int, progress: Progress) -> float | N
     """Return how much the model learned of its own recordings at the least."""
     if not isinstance(task.generator, Untrainable):
         return None  # what it knew before training is not known
-    panel = panel_queries(task, _N_PANEL)
+    panel = panel_queries(task, N_PANEL)
     parts = learned_parts(
         task, panel, seed=seed, progress=stage_progress(progress, "familiarity")
     )
