@@ -106,9 +106,11 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
     estimators, groups = {}, {kind: truth_figures(truth, kind) for kind in GROUPS}
     coverage: dict[str, Any] = {}
     errors: dict[str, Any] = {}
+    default: Scored | None = None
     for name in names:
         found = scored(world, name, kept / name, rows, **_SETTINGS.get(name, {}))
-        estimators[name] = row(truth, found, epoch)
+        default = found if name == "index" else default
+        estimators[name] = row(truth, found, epoch, default)
         for kind in GROUPS:
             figures = group_figures(truth, world, found.scores, kind)
             if figures is not None:
@@ -136,11 +138,16 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
     }
 
 
-def row(truth: LeagueTruth, found: Scored, epoch: float) -> dict[str, Any]:
-    """Return the row of one estimator."""
+def row(
+    truth: LeagueTruth, found: Scored, epoch: float, default: Scored | None
+) -> dict[str, Any]:
+    """Return the row of one estimator, and by how much the default is better."""
     by_kind = {k: lds(truth, found.scores, some) for k, some in kinds_of(truth).items()}
-    songs = by_kind["generated"]
-    return {
+    songs, result = by_kind["generated"], {}
+    if default is not None and default is not found:
+        better = lds(truth, default.scores, GENERATED, less=found.scores)
+        result = {"lds_of_index_minus_this": better}
+    return result | {
         "lds": songs.get("mean"),
         "lds_interval": songs.get("interval_90"),
         "lds_by_kind": by_kind,

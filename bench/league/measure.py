@@ -43,6 +43,7 @@ __all__ = [
     "KINDS",
     "Scored",
     "ceiling",
+    "compared",
     "comparisons",
     "epoch_processor_s",
     "group_figures",
@@ -219,20 +220,38 @@ def plain(figure: Any) -> dict[str, Any]:
 
 
 def lds(
-    truth: LeagueTruth, scores: Scores, kinds: tuple[str, ...], *, subset: str = "half"
+    truth: LeagueTruth,
+    scores: Scores,
+    kinds: tuple[str, ...],
+    *,
+    subset: str = "half",
+    less: Scores | None = None,
 ) -> dict[str, Any]:
-    """Return the linear datamodeling score on the reporting halves, or why not."""
+    """Return the linear datamodeling score on the reporting halves, or why not.
+
+    Args:
+        truth: What was retrained.
+        scores: Of all queries.
+        kinds: Of queries.
+        subset: Kind of the subsets.
+        less: Scores of another estimator; the figure then is by how much the first
+            is better, on the same songs and subsets drawn together.
+    """
     names = truth.subsets(subset, "reporting")
     if len(names) < MIN_SUBSETS:
         return {"omitted": _too_few(len(names), subset)}
     rows = truth.rows(kinds, "reporting")
-    values = scores.values.double().numpy()[rows]
     left_out = truth.left_out_matrix(subset, names)
     rises = truth.subset_losses(subset, names)[rows]
+    every = [s.values.double().numpy()[rows] for s in (scores, less) if s is not None]
 
     def measure(queries: Rows, subsets: Rows) -> Array:
         some = rises[np.ix_(queries, subsets)]
-        return datamodeling_scores(values[queries], left_out[subsets], some)
+        found = [
+            datamodeling_scores(values[queries], left_out[subsets], some)
+            for values in every
+        ]
+        return found[0] - sum(found[1:])
 
     figure = resampled(measure, n_queries=len(rows), n_subsets=len(names))
     return plain(figure)
