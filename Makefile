@@ -78,6 +78,7 @@ full: setup ## Train the full model that comes with the package (hours).
 
 ground-truth: setup ## Train without parts of both corpora, for truth (hours; goes on).
 	$(BIN)/python bench/ground_truth --corpus scores
+	$(BIN)/python bench/ground_truth --corpus scores --recipe brief
 	$(BIN)/python bench/ground_truth --corpus planted
 
 wheel: setup ## Build the wheel, and check that it is whole.

@@ -60,13 +60,15 @@ def runs(league: dict[str, Any]) -> str:
 def league_table(league: dict[str, Any]) -> str:
     """Return the table of estimators."""
     lines = [
-        "| Estimator | LDS on songs | Build, epochs | A query, s | Bytes a recording |",
-        "|---|---|---|---|---|",
+        "| Estimator | LDS on songs | The index is better by | Build, epochs "
+        "| A query, s | Bytes a recording |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in league["estimators"].items():
         lds = row["lds_by_kind"]["generated"]
         lines.append(
-            f"| `{name}` | {shown(lds)} | {row['build_epochs']} | "
+            f"| `{name}` | {shown(lds)} | "
+            f"{shown(row.get('lds_of_index_minus_this'))} | {row['build_epochs']} | "
             f"{row['query_s']} | {row['bytes_per_recording']:,} |"
         )
     first = next(iter(league["estimators"].values()))["lds_by_kind"]["generated"]
@@ -110,7 +112,20 @@ def group_table(league: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def coverage_table(league: dict[str, Any]) -> str:
+_INTERVALS = {
+    "printed": "as printed",
+    "over_noise_draws": "over noise draws alone",
+}
+_INTERVALS_ELSEWHERE = {
+    "shipped": "as printed",
+    "printed": "fitted to this model",
+    "over_noise_draws": "over noise draws alone",
+}
+
+
+def coverage_table(
+    league: dict[str, Any], intervals: dict[str, str] = _INTERVALS
+) -> str:
     """Return how often intervals hold the retrained share."""
     lines = [
         "| By | Songs | Intervals | Hold the retrained share | Mean width "
@@ -122,10 +137,7 @@ def coverage_table(league: dict[str, Any]) -> str:
             lines.append(f"| {kind} | – | {found['omitted']} | – | – | – | – | – |")
             continue
         for asked, text in _KINDS.items():
-            for name, label in (
-                ("printed", "as printed"),
-                ("over_noise_draws", "over noise draws alone"),
-            ):
+            for name, label in intervals.items():
                 row = found[asked][name]
                 lines.append(
                     f"| {kind} | {text} | {label} | {row['covered']:.0%} of "
@@ -135,6 +147,44 @@ def coverage_table(league: dict[str, Any]) -> str:
                     f"{row['unattributed_error']:.3f} | "
                     f"{row['unattributed_covered']:.0%} |"
                 )
+    return "\n".join(lines)
+
+
+def regime_tables(league: dict[str, Any]) -> str:
+    """Return what is known of a model that saw every recording a few times only."""
+    parts = [
+        runs(league),
+        league_table(league),
+        group_table({"groups": {"collection": league["groups"]["collection"]}}),
+        coverage_table(
+            {"coverage": {"collection": league["coverage"]["collection"]}},
+            _INTERVALS_ELSEWHERE,
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def banzhaf_table(found: dict[str, Any]) -> str:
+    """Return how estimated shares of artists agree with Banzhaf's."""
+    lines = [
+        f"{found['n_halves']} halves of {found['n_artists']} artists; the weights "
+        f"predict {found['explained_of_halves_left_out']:.0%} of the variance of a half "
+        "left out of the fit, and the 90 % interval of a share is "
+        f"{found['interval_width']:.2f} wide on average.",
+        "",
+        "| By artist | songs whose | share error | correlation | first is right |",
+        "|---|---|---|---|---|",
+    ]
+    rows = {"one part of the halves against the other": "parts_against_each_other"}
+    every = {label: found[key] for label, key in rows.items()}
+    every |= {f"`{name}`": one for name, one in found["estimators"].items()}
+    for name, one in every.items():
+        for asked, text in _KINDS.items():
+            f = one[asked]
+            lines.append(
+                f"| {name} | {text} | {shown(f['share_error'], 3)} | "
+                f"{shown(f['correlation'])} | {shown(f['top1'])} |"
+            )
     return "\n".join(lines)
 
 
@@ -367,6 +417,12 @@ def tables() -> dict[str, str]:
     for name, make in makers.items():
         one = result(f"{name}-scores")
         mark = "methods" if name == "groups" else name
+        found[mark] = make(one) if one else missing
+    for mark, name, make in (
+        ("regime", "league-scores-brief", regime_tables),
+        ("banzhaf", "banzhaf-scores-brief", banzhaf_table),
+    ):
+        one = result(name)
         found[mark] = make(one) if one else missing
     one = result("passages")
     found["passages"] = passages_table(one) if one else missing

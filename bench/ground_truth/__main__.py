@@ -48,10 +48,11 @@ def write_manifest(bench: Bench, plan: list[Run], target: Path, recipe: str) -> 
     are, from the same recordings; which processors had a part is written down.
     """
     recordings = list(bench.data.recording_ids)
+    corpus = bench.workspace.root.name
     path = target / "manifest.json"
     facts: dict[str, Any] = {
-        "command": "make ground-truth",
-        "corpus": bench.workspace.root.name,
+        "command": f"python bench/ground_truth --corpus {corpus} --recipe {recipe}",
+        "corpus": corpus,
         "corpus_digest": bench.data.digest,
         "recordings": recordings,
         "artists": [bench.artist[r] for r in recordings],
@@ -65,7 +66,7 @@ def write_manifest(bench: Bench, plan: list[Run], target: Path, recipe: str) -> 
         "versions": versions(),
     }
     if path.exists():
-        facts |= json.loads(path.read_text())
+        facts |= json.loads(path.read_text()) | {"n_runs_planned": len(plan)}
     if facts["recordings"] != recordings:
         raise SystemExit(
             f"{path} is of other recordings than those rendered here. Move {target} "
