@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from contrafact.core.errors import ReportError
 from contrafact.core.results import Interval, Unattributed
-from contrafact.reports import headline
-from contrafact.reports.headline import whole_percentages
+from contrafact.reports import headline, render_html, render_text
+from contrafact.reports.headline import no_answer, whole_percentages
 
 
 def explained(make, shares, rest):
@@ -43,6 +43,21 @@ def test_all_unattributed_names_nobody(make):
     """Sources with a share of 0 are not named."""
     found = headline(explained(make, {"Joplin": 0.0, "Bach": 0.0}, 1.0))
     assert found == "100 % unattributed"
+
+
+def test_where_there_is_no_answer_the_reason_is_said(make):
+    """That no source stands out, or that the model does not know the song at all."""
+    none = explained(make, {"Joplin": 0.0, "Bach": 0.0}, 1.0)
+    stands_out = "No answer: no artist stands out more than on songs without a source."
+    assert no_answer(none) == stands_out
+    assert f"100 % unattributed\n{stands_out}\n" in render_text(none)
+    assert no_answer(explained(make, {"Joplin": 0.5}, 0.5)) == ""
+    unknown = replace(none, query=replace(none.query, learned=0.3, least_learned=0.4))
+    assert no_answer(unknown) == "No answer: the model hardly knows this song."
+    assert no_answer(unknown) in render_text(unknown)
+    assert stands_out not in render_text(unknown)
+    for one, reason in ((none, stands_out), (unknown, no_answer(unknown))):
+        assert f" {reason}" in render_html(make.inputs(attribution=one))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40).filter(lambda v: sum(v) > 0))

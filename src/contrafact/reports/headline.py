@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from contrafact.core.errors import ReportError
 from contrafact.core.results import Attribution
-from contrafact.reports._format import plain
+from contrafact.reports._format import kind_name, plain
 
 __all__ = [
     "HeadlinePart",
     "headline",
     "headline_parts",
+    "no_answer",
     "other_share",
     "whole_percentages",
 ]
@@ -48,6 +49,16 @@ class HeadlinePart:
     percentage: int
     kind: str
     source_id: str = ""
+
+
+def no_answer(attribution: Attribution) -> str:
+    """Return why there is no answer; "" where there is one."""
+    if not attribution.abstained:
+        return ""
+    if not attribution.query.is_known:
+        return "No answer: the model hardly knows this song."
+    kind = kind_name(attribution.by)
+    return f"No answer: no {kind} stands out more than on songs without a source."
 
 
 def whole_percentages(fractions: Sequence[float]) -> list[int]:

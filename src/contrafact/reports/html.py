@@ -26,7 +26,7 @@ from contrafact.reports._listening import (
 )
 from contrafact.reports._page import environment, policy, resource
 from contrafact.reports._shares import share_tables, slices
-from contrafact.reports.headline import INTERVALS, headline
+from contrafact.reports.headline import INTERVALS, headline, no_answer
 from contrafact.reports.inputs import ReportInputs
 from contrafact.reports.marks import mark_lines
 from contrafact.reports.plots import loss_plot_svg, parts_plot_svg
@@ -63,6 +63,7 @@ def render_html(inputs: ReportInputs) -> str:
             a=attribution,
             intervals=INTERVALS[attribution.intervals],
             headline=headline(attribution),
+            no_answer=no_answer(attribution),
             marks=mark_lines(attribution),
             slices=slices(attribution),
             by_one=kind_name(attribution.by),

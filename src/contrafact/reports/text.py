@@ -18,7 +18,13 @@ from contrafact.reports._format import (
     percent_range,
     plain,
 )
-from contrafact.reports.headline import INTERVALS, NOTICEABLE, headline, other_share
+from contrafact.reports.headline import (
+    INTERVALS,
+    NOTICEABLE,
+    headline,
+    no_answer,
+    other_share,
+)
 from contrafact.reports.marks import mark_lines
 from contrafact.reports.verdict import relative_rise, verdict
 
@@ -30,8 +36,6 @@ _CAVEAT = (
     "Influence is evidence, never proof of copying. Shares are parts of the "
     "influence the estimator could see; intervals {intervals}."
 )
-
-_ABSTAINED = "No answer: no {kind} stands out more than on songs without a source."
 
 Row = tuple[str, ...]
 
@@ -99,10 +103,7 @@ def _columns(attribution: Attribution) -> Row:
 
 def _title(attribution: Attribution) -> str:
     """Return the headline, and that there is no answer where there is none."""
-    if not attribution.abstained:
-        return headline(attribution)
-    none = _ABSTAINED.format(kind=kind_name(attribution.by))
-    return f"{headline(attribution)}\n{none}"
+    return "\n".join(filter(None, [headline(attribution), no_answer(attribution)]))
 
 
 def _share_rows(attribution: Attribution, n_named: int) -> list[Row]:

@@ -115,7 +115,7 @@ def attribute(  # noqa: PLR0913 - options of a command
     result = _assembled(
         workspace, asked, method, scores, by=cast(SourceKind, by), level=level
     )
-    if listen:
+    if listen and result.query.is_known:
         result = _listened(workspace, asked, method, scores, result)
     progress("attributing", 1, 1)
     result = replace(result, command=command, elapsed_s=time.monotonic() - started)
@@ -265,11 +265,13 @@ def _unknown(info: QueryInfo) -> list[str]:
     """Return what must be said of a song that the model does not know."""
     if info.is_known or info.learned is None or info.least_learned is None:
         return []
-    part, least = max(info.learned, 0), info.least_learned
+    part, least = (
+        f"{100 * x:.0f} %" for x in (max(info.learned, 0), info.least_learned)
+    )
     return [
-        f"The model hardly knows this song: training took {part:.0%} of the loss on "
-        f"it, but {least:.0%} or more of that on 98 in 100 of its own recordings. So "
-        "nobody is named."
+        f"The model hardly knows this song: training took {part} of the loss on it, "
+        f"but {least} or more of that on 98 in 100 of its own recordings. So nobody "
+        "is named."
     ]
 
 
