@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench"
-
 
 @pytest.fixture(scope="module")
-def banzhaf():
-    """The script under test; what it imports goes again with it."""
-    before, path = set(sys.modules), list(sys.path)
-    sys.path[:0] = [str(BENCH / part) for part in ("league", "ground_truth", "")]
-    yield importlib.import_module("banzhaf")
-    sys.path[:] = path
-    for name in set(sys.modules) - before:
-        if str(BENCH) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+def banzhaf(script):
+    """The script under test."""
+    return script("banzhaf")
 
 
 @pytest.fixture
@@ -91,9 +80,9 @@ def test_artists_left_out_are_told_from_the_recordings(banzhaf):
     assert is_out.tolist() == [[1, 0, 1], [0, 1, 0]]
 
 
-def test_halves_of_artists_differ_in_size(banzhaf):
+def test_halves_of_artists_differ_in_size(script):
     """Else what all artists teach alike would not be known."""
-    plan = importlib.import_module("plan")
+    plan = script("plan")
     runs = plan.make_short_plan(list("abcdefgh") * 4, ["x", "y"] * 16)
     halves = [run for run in runs if run.kind == "artist-half"]
     assert len(halves) == plan.N_ARTIST_HALVES

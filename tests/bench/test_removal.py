@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +11,6 @@ import torch
 from contrafact.attribution.base import Scores
 from contrafact.attribution.overlap import Overlap
 
-BENCH = Path(__file__).parents[2] / "bench"
 N_STRATA = 8
 SONGS = [0, 2]
 LEFT_OUT = {
@@ -26,15 +21,9 @@ LEFT_OUT = {
 
 
 @pytest.fixture(scope="module")
-def removal():
-    """The script under test; what it imports goes again with it."""
-    before, path = set(sys.modules), list(sys.path)
-    sys.path[:0] = [str(BENCH / part) for part in ("league", "ground_truth", "")]
-    yield importlib.import_module("removal")
-    sys.path[:] = path
-    for name in set(sys.modules) - before:
-        if str(BENCH) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+def removal(script):
+    """The script under test."""
+    return script("removal")
 
 
 @pytest.fixture
