@@ -288,9 +288,9 @@ def attack_table(found: dict[str, Any]) -> str:
 def robustness_table(found: dict[str, Any]) -> str:
     """Return how far answers stay the same."""
     lines = [
-        "| Song | As it comes: rank correlation of artists | same first artist "
-        "| Pitch looked for: rank correlation | same first artist | pitch found |",
-        "|---|---|---|---|---|---|",
+        "| Song | As it comes: rank correlation of artists | same first artist | known "
+        "| Pitch looked for: rank correlation | same first artist | known | found |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in found.items():
         if isinstance(row, dict):
@@ -299,6 +299,7 @@ def robustness_table(found: dict[str, Any]) -> str:
                 cells += [
                     shown(row[how]["spearman_of_artists"]),
                     part(row[how]["same_first_artist"]),
+                    f"{row[how]['known']['rate']:.0%}",
                 ]
             lines.append(f"| {' | '.join([*cells, part(row['right_pitch'])])} |")
     return "\n".join(lines)
@@ -363,11 +364,10 @@ def tables() -> dict[str, str]:
     for mark, name, make in (
         ("regime", "league-scores-brief", regime_tables),
         ("banzhaf", "banzhaf-scores-brief", banzhaf_table),
+        ("passages", "passages", passages_table),
     ):
         one = result(name)
         found[mark] = make(one) if one else missing
-    one = result("passages")
-    found["passages"] = passages_table(one) if one else missing
     return found
 
 

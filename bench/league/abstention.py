@@ -23,22 +23,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "ground_truth"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from asked import features_of, fitted_index
+from asked import features_of, fitted_index, least_known
 from null_queries import null_queries
 from truth import LeagueTruth
 from world import TRUTH, World
 
 from common import RESULTS, rate
 from contrafact.attribution.base import Scores
-from contrafact.attribution.familiarity import (
-    learned_parts,
-    least_learned,
-    panel_queries,
-)
+from contrafact.attribution.familiarity import learned_parts
 from contrafact.attribution.hubs import hub_overlap
 from contrafact.attribution.shares import ShareSettings, Source, shares_of
 from contrafact.core.results import SourceShare
-from contrafact.workflows.index import N_PANEL
 
 KINDS = ("artist", "collection")
 
@@ -91,12 +86,6 @@ class Asked:
 
     scores: Scores
     is_known: list[bool]
-
-
-def least_known(world: World) -> float:
-    """Return what `index build` writes down: below it a song is not known."""
-    panel = panel_queries(world.task, N_PANEL)
-    return least_learned(learned_parts(world.task, panel, seed=world.record.seed))
 
 
 def by_kind(

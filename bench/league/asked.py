@@ -1,4 +1,4 @@
-"""Gradients of queries, kept beside the index that they were taken with."""
+"""Gradients of queries, kept beside the index, and whether the model knows them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from world import World
 from common import say
 from contrafact.attribution.base import Queries
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
+from contrafact.attribution.familiarity import (
+    learned_parts,
+    least_learned,
+    panel_queries,
+)
+from contrafact.workflows.index import N_PANEL
 
-__all__ = ["features_of", "fitted_index"]
+__all__ = ["features_of", "fitted_index", "least_known"]
 
 
 def fitted_index(
@@ -57,3 +63,9 @@ def features_of(
         if len(queries) > 1:
             say("queries", done, len(queries))
     return torch.cat(found)
+
+
+def least_known(world: World) -> float:
+    """Return what `index build` writes down: below it a song is not known."""
+    panel = panel_queries(world.task, N_PANEL)
+    return least_learned(learned_parts(world.task, panel, seed=world.record.seed))

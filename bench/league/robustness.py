@@ -7,8 +7,10 @@ again, and after a codec, a change of pitch or tempo, and a cut. Compared are th
 influences of all artists with those of the latents: Spearman's correlation, and
 whether the first artist is the same. First the song is taken as it comes; then at the
 pitch, of those two semitones around, at which the model knows it best, as
-`contrafact attribute --pitch-range 2` does. Transformations are those of
-`bench/matching/transforms.py`, the way back is the program's own.
+`contrafact attribute --pitch-range 2` does. Influences are compared whether or not the
+model knows the song well enough for names; how often it does is counted.
+Transformations are those of `bench/matching/transforms.py`, the way back is the
+program's own.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import torch
-from asked import features_of, fitted_index
+from asked import features_of, fitted_index, least_known
 from numpy.typing import NDArray
 from transforms import codec, pitch, stretch
 from truth import LeagueTruth
@@ -36,6 +38,7 @@ from common import RESULTS, mean_interval, rate, say
 from contrafact.attribution.base import Queries
 from contrafact.attribution.draws import losses_at
 from contrafact.attribution.evaluation import rank_correlations, same_first
+from contrafact.attribution.familiarity import learned_parts
 from contrafact.attribution.shares import influence_of_sources
 from contrafact.catalog.audio import Audio
 from contrafact.catalog.pitch import change_pitch
@@ -83,6 +86,13 @@ def main() -> None:
         features = features_of(index, queries, kept)
         return influence_of_sources(index.scores_of(features), groups)
 
+    least = least_known(world)
+
+    def figures(queries: list[Queries]) -> dict[str, object]:
+        parts = [learned_parts(world.task, q, seed=world.record.seed) for q in queries]
+        known = rate([part >= least for [part] in parts])
+        return _alike(influence(queries), clean) | {"known": known}
+
     clean = influence([world.query(r) for r in rows])
     found: dict[str, object] = {
         "command": f"python bench/league/robustness.py --songs {len(rows)} --keep",
@@ -94,8 +104,8 @@ def main() -> None:
         plain = [_encoded(world, *given) for given in zip(sounds, asked, strict=True)]
         best = [_best_known(world, *given) for given in zip(sounds, asked, strict=True)]
         found[name] = {
-            "as_it_comes": _alike(influence(plain), clean),
-            "searched": _alike(influence([query for query, _ in best]), clean),
+            "as_it_comes": figures(plain),
+            "searched": figures([query for query, _ in best]),
             "right_pitch": rate([moved == semitones for _, moved in best]),
         }
         say(name, 1, 1)
