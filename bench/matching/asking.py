@@ -96,9 +96,7 @@ def answers(asked: Asked, answer: Callable[[Query, int], T], n_workers: int) -> 
     found: list[T] = []
     context = multiprocessing.get_context("fork")
     with context.Pool(n_workers, _held.append, ((asked, answer),)) as pool:
-        for some in pool.imap_unordered(
-            _answers, [*OTHERS, MIX, UNKNOWN_MIX, *_BY_NAME]
-        ):
+        for some in pool.imap(_answers, [*OTHERS, MIX, UNKNOWN_MIX, *_BY_NAME]):
             found += some
             print(len(found), "queries", file=sys.stderr, flush=True)
     return found

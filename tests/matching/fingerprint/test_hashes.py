@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.matching.fingerprint import _hashes
+from contrafact.matching.fingerprint import FingerprintIndex, _hashes
 from contrafact.matching.fingerprint._hashes import (
     ASKED_PER_S,
     KEPT_PER_S,
+    N_KEYS,
     Peaks,
     find_peaks,
     kept_hashes,
     query_hashes,
 )
+from contrafact.matching.fingerprint._manifest import Part
+from contrafact.matching.fingerprint._pairing import find_pairs, keys_in
 from contrafact.matching.fingerprint._spectrum import FRAMES_PER_S, note_map
 
 Samples = NDArray[np.float32]
@@ -101,6 +106,25 @@ def test_hashes_of_a_query_come_in_order_and_hold_what_is_kept(
     assert (np.diff(asked.key.astype(np.int64)) >= 0).all()
     assert np.isin(kept.key, asked.key).mean() > 0.8
     assert int(asked.key.max()) < _hashes.N_KEYS
+
+
+def test_hashes_that_no_part_has_are_left_out_and_nothing_else(
+    tunes: list[Samples], tmp_path: Path
+) -> None:
+    """The pairs are those of all hashes; a segment with a table has all."""
+    index = FingerprintIndex.create(tmp_path)
+    for i, tune in enumerate(tunes[:3]):
+        index.add(f"R-{i}", tune)
+    parts = index._parts
+    assert len(parts) == 3
+    peaks = find_peaks(note_map(tunes[1][:80_000]), ASKED_PER_S)
+    every, some = query_hashes(peaks), query_hashes(peaks, keys_in(parts))
+    assert 0 < len(some.key) < 0.5 * len(every.key)
+    one, other = (find_pairs(parts, hashes) for hashes in (every, some))
+    for name in ("query", "place", "semitones", "stretch", "span"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+    tabled = replace(parts[0].segment, table=np.zeros(N_KEYS + 1, np.uint32))
+    assert keys_in([*parts, Part(tabled, frozenset())]) is None
 
 
 def test_no_peaks_give_no_hashes() -> None:

@@ -128,6 +128,22 @@ def test_a_table_of_keys_finds_what_searching_finds(
     assert (table_low[n_each > 0] == low[n_each > 0]).all()
 
 
+def test_postings_are_where_searching_finds_them(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Counted bits say the same as a search for each key, of absent keys too."""
+    segment = _segment(tmp_path / "1", rng, "AB", 400)
+    keys = np.unique(np.concatenate([segment.key, rng.integers(0, N_KEYS, 300)]))
+    keys = np.append(keys, N_KEYS - 1).astype(np.uint32)
+    low, n_each = segment.look_up(keys)
+    first, last = (
+        np.searchsorted(segment.key, keys, side=s) for s in ("left", "right")
+    )
+    assert (n_each == last - first).all()
+    assert (low[n_each > 0] == first[n_each > 0]).all()
+    assert 0 < np.count_nonzero(n_each) < len(keys)
+
+
 def test_the_rarest_hashes_are_asked_first(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,7 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 KEPT_PER_S, ASKED_PER_S = 12, 24
 _NEAR_BINS, _NEAR_FRAMES = 6, 4
@@ -157,10 +158,17 @@ def kept_hashes(peaks: Peaks) -> Hashes:
     return _hashes(peaks, quads, np.sum(parts, axis=0, dtype=np.int32))
 
 
-def query_hashes(peaks: Peaks) -> Hashes:
+def query_hashes(
+    peaks: Peaks, is_there: Callable[[NDArray[np.int32]], Bools] | None = None
+) -> Hashes:
     """Return all hashes that a query tries, in order of their keys.
 
     Neighbours of uncertain ones too; none whose times no index can hold.
+
+    Args:
+        peaks: Of the query.
+        is_there: Tells which keys an index has; others are left out, which spares
+            most of the work. All are kept without it.
     """
     chosen = [
         _strongest(peaks, low / _FASTEST, high / _SLOWEST, _PER_WINDOW)
@@ -168,9 +176,12 @@ def query_hashes(peaks: Peaks) -> Hashes:
     ]
     quads = _possible_quads(peaks.time, chosen)
     keys, index = _with_neighbours(_values(peaks, quads))
-    order = np.argsort(keys)  # to be looked up quickly
-    whose = index[order]
     own = _hashes(peaks, quads, keys[: len(quads)])
+    if is_there is not None:
+        there = np.flatnonzero(is_there(keys))
+        keys, index = keys[there], index[there]
+    order = np.argsort(keys, kind="stable")  # to be looked up quickly
+    whose = index[order]
     return Hashes(
         keys[order].astype(np.uint32),
         own.time[whose],

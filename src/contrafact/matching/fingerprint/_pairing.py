@@ -6,24 +6,45 @@ those of the rarest hashes, which say most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.fingerprint._hashes import Hashes
 from contrafact.matching.fingerprint._manifest import Part
-from contrafact.matching.fingerprint._segments import PLACES_PER_FRAME
+from contrafact.matching.fingerprint._segments import (
+    PLACES_PER_FRAME,
+    Segment,
+    is_marked,
+)
 from contrafact.matching.fingerprint._spectrum import PER_SEMITONE
 from contrafact.matching.fingerprint._voting import MAX_SEMITONES, MAX_STRETCH, Pairs
 
-__all__ = ["APART", "MOST_PAIRS", "find_pairs"]
+__all__ = ["APART", "MOST_PAIRS", "find_pairs", "keys_in"]
 
 Ints = NDArray[np.int64]
 
 APART = 1 << 22
 """Frames by which recordings are set apart in the places of pairs: 37 hours."""
 MOST_PAIRS = 400_000
+
+
+def keys_in(
+    parts: Sequence[Part],
+) -> Callable[[NDArray[np.int32]], NDArray[np.bool_]] | None:
+    """Return what tells which keys an index has; None where it has nearly all."""
+    marks = _marks(tuple(part.segment for part in parts))
+    return None if marks is None else partial(is_marked, marks)
+
+
+@lru_cache(maxsize=4)  # of the few indexes that one process asks
+def _marks(segments: tuple[Segment, ...]) -> NDArray[np.uint8] | None:
+    if not segments or any(len(segment.table) for segment in segments):
+        return None
+    marks = [segment.keys_there for segment in segments]
+    return np.asarray(np.bitwise_or.reduce(marks), np.uint8)
 
 
 def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
@@ -86,13 +107,13 @@ def _pairs(
     segment = part.segment
     query = np.repeat(there, n_each)
     place = np.repeat(low, n_each) + _counted(n_each)
-    # Bounds first, as most pairs are of absurd changes.
+    # Bounds first, one after the other, as most pairs are of absurd changes.
     semitones = hashes.pitch[query] - segment.pitch[place]
+    near = np.flatnonzero(np.abs(semitones) < MAX_SEMITONES * PER_SEMITONE)
+    query, place, semitones = query[near], place[near], semitones[near]
     span = np.maximum(segment.span[place], 0.5 * PLACES_PER_FRAME).astype(np.float32)
     ratio = span / (PLACES_PER_FRAME * hashes.span)[query]
-    is_near = (np.abs(semitones) < MAX_SEMITONES * PER_SEMITONE) & (
-        np.abs(ratio - np.cosh(MAX_STRETCH)) < np.sinh(MAX_STRETCH)
-    )
+    is_near = np.abs(ratio - np.cosh(MAX_STRETCH)) < np.sinh(MAX_STRETCH)
     near = np.flatnonzero(is_near)
     query, place = query[near], place[near]
     # Whole numbers: the times of a large segment are beyond what float32 holds.

@@ -27,7 +27,7 @@ from contrafact.matching.fingerprint._hashes import (
 )
 from contrafact.matching.fingerprint._manifest import Part
 from contrafact.matching.fingerprint._overlay import Asked, Window
-from contrafact.matching.fingerprint._pairing import APART, find_pairs
+from contrafact.matching.fingerprint._pairing import APART, find_pairs, keys_in
 from contrafact.matching.fingerprint._segments import FRAMES_PER_ROW
 from contrafact.matching.fingerprint._spectrum import (
     FRAMES_PER_S,
@@ -245,11 +245,11 @@ def _is_hidden(one: Answer, other: Answer) -> bool:
 
 def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
     """Yield what the hashes of each window of the query propose."""
-    peaks = find_peaks(query, ASKED_PER_S)
+    peaks, is_there = find_peaks(query, ASKED_PER_S), keys_in(parts)
     bases = np.cumsum([0, *(len(p.segment.starts) for p in parts)])
     for window in _windows(len(query)):
         some = peaks.between(window.first, window.last)
-        pairs = find_pairs(parts, query_hashes(some))
+        pairs = find_pairs(parts, query_hashes(some, is_there))
         for proposal in propose(pairs, window.middle, n_most=_N_PROPOSALS):
             number = int((proposal.place(window.middle) + APART / 2) // APART)
             if not 0 <= number < bases[-1]:

@@ -130,17 +130,48 @@ class Segment:
             low = self.table[keys].astype(np.int64)
             return low, self.table[keys + np.uint32(1)] - low
         low, n_each = np.zeros((2, len(keys)), np.int64)
-        bits = self._keys_there[keys >> np.uint32(3)] >> (keys & np.uint32(7))
-        there = np.flatnonzero(bits & 1)
-        low[there] = np.searchsorted(self.key, keys[there], side="left")
-        n_each[there] = np.searchsorted(self.key, keys[there], side="right")
-        n_each[there] -= low[there]
+        there = np.flatnonzero(is_marked(self.keys_there, keys))
+        rank = self._rank(keys[there])
+        low[there] = self._begins[rank]
+        n_each[there] = self._begins[rank + 1] - low[there]
         return low, n_each
 
+    def _rank(self, keys: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return how many of the keys that are there come before each of them.
+
+        By counting bits, in a tenth of the time that a search would take.
+
+        References:
+            Jacobson, "Space-efficient static trees and graphs", FOCS 1989.
+        """
+        word, bit = keys >> np.uint32(6), (keys & np.uint32(63)).astype(np.uint64)
+        below = self._words[word] & ((np.uint64(1) << bit) - np.uint64(1))
+        return np.asarray(self._before[word] + np.bitwise_count(below), np.int64)
+
     @cached_property
-    def _keys_there(self) -> NDArray[np.uint8]:
-        """A bit for each possible key, as most that a query asks for are not there."""
-        is_there = np.zeros(N_KEYS + 8, bool)
+    def _words(self) -> NDArray[np.uint64]:
+        return self.keys_there.view(np.uint64)
+
+    @cached_property
+    def _before(self) -> NDArray[np.int64]:
+        """How many of the keys that are there come before each word of bits."""
+        counts = np.bitwise_count(self._words)
+        return np.cumsum(counts, dtype=np.int64) - counts
+
+    @cached_property
+    def _begins(self) -> NDArray[np.int64]:
+        """Where each of the keys that are there begins in `key`, and its end."""
+        is_new = np.ones(len(self.key) + 1, bool)
+        np.not_equal(self.key[1:], self.key[:-1], out=is_new[1:-1])
+        return np.flatnonzero(is_new)
+
+    @cached_property
+    def keys_there(self) -> NDArray[np.uint8]:
+        """A bit for each possible key, as most that a query asks for are not there.
+
+        Not to be asked of a segment with a table, which has nearly all of them.
+        """
+        is_there = np.zeros(-(-N_KEYS // 64) * 64, bool)  # whole words of 64
         is_there[self.key] = True
         return np.packbits(is_there, bitorder="little")
 
@@ -172,6 +203,12 @@ class Segment:
             low = np.where(is_open & is_less, middle + 1, low)
             high = np.where(is_open & ~is_less, middle, high)
         return low
+
+
+def is_marked(bits: NDArray[np.uint8], keys: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which keys have their bit set, see `Segment.keys_there`."""
+    marked = bits[keys >> 3] >> (keys & 7).astype(np.uint8)
+    return np.asarray(marked & 1, bool)
 
 
 def _damaged(path: Path, error: Exception) -> MatchIndexError:

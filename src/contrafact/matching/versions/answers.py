@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from contrafact.core.matches import ASPECTS, Aspect, AspectMatch, AspectSpan, WorkMatch
 from contrafact.core.units import Seconds
-from contrafact.matching.versions.alignment import trace
-from contrafact.matching.versions.base import Strand, stacked
+from contrafact.matching.versions.base import Strand
 from contrafact.matching.versions.calibration import JOINT, Null, simes
 from contrafact.matching.versions.layers import LAYERS, Strands
 from contrafact.matching.versions.search import Finding, Library
@@ -122,10 +121,7 @@ def _aligned(
     """Return both strands and the pairs of elements of their alignment."""
     query = segment.strands[k]
     reference = library.table.segments[finding.segment].strands[k]
-    layer = LAYERS[k]
-    values = stacked([reference], layer.dimension)
-    likeness = layer.likeness(query, values, finding.shifts[k : k + 1])
-    return query, reference, trace(likeness)
+    return query, reference, LAYERS[k].path(query, reference, int(finding.shifts[k]))
 
 
 def _span(

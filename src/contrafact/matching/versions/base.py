@@ -8,6 +8,7 @@ and how far apart the two are in key or tempo: the shift.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,10 +16,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.matching.versions.alignment import Likeness
+from contrafact.matching.versions.alignment import Likeness, best_scores, trace
 from contrafact.matching.versions.voices import Voices
 
-__all__ = ["Layer", "Strand", "Words", "stacked"]
+__all__ = ["AlignedLayer", "Layer", "Strand", "Words", "stacked"]
+
+_BLOCK = 8  # references aligned at once, which keeps them in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +80,35 @@ class Layer(Protocol):
         """Return the words of a strand."""
         ...
 
+    def compare(
+        self, query: Strand, references: Sequence[Strand], shifts: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Return how alike a query is to references, and the shift of each at which.
+
+        Args:
+            query: A strand that is not empty.
+            references: At least one, none of them empty.
+            shifts: Those to try for each, in [0, n_shifts), `(reference, n_tried)`.
+
+        Returns:
+            Scores of at least 0, `(reference,)`, and shifts for `path`.
+        """
+        ...
+
+    def path(self, query: Strand, reference: Strand, shift: int) -> NDArray[np.intp]:
+        """Return which elements of the two belong together, `(step, 2)`, ascending.
+
+        At a shift that `compare` returned; none where nothing is alike.
+        """
+        ...
+
+
+class AlignedLayer(ABC):
+    """A layer whose strands are compared by local alignment of their elements."""
+
+    dimension: int
+
+    @abstractmethod
     def likeness(
         self, query: Strand, references: NDArray[np.float32], shift: NDArray[np.intp]
     ) -> Likeness:
@@ -88,7 +120,31 @@ class Layer(Protocol):
             shift: Of the query against each reference, `(pair,)`, in
                 [0, n_shifts).
         """
-        ...
+
+    def compare(
+        self, query: Strand, references: Sequence[Strand], shifts: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Return the best score over the shifts, and that shift; see `Layer`."""
+        found = np.zeros(shifts.shape, np.float32)
+        # Those of like length together, so that little is padding.
+        order = sorted(range(len(references)), key=lambda i: len(references[i]))
+        for first in range(0, len(order), _BLOCK):
+            block = order[first : first + _BLOCK]
+            values = stacked([references[i] for i in block], self.dimension)
+            # All shifts at once: filling a row costs about the same for few pairs.
+            values = np.repeat(values, shifts.shape[1], axis=0)
+            likeness = self.likeness(query, values, shifts[block].ravel())
+            found[block] = best_scores(likeness).reshape(len(block), -1)
+        winner = found.argmax(axis=1)[:, None]
+        return (
+            np.take_along_axis(found, winner, axis=1)[:, 0],
+            np.take_along_axis(shifts, winner, axis=1)[:, 0],
+        )
+
+    def path(self, query: Strand, reference: Strand, shift: int) -> NDArray[np.intp]:
+        """Return the best alignment at a shift; see `Layer`."""
+        values = stacked([reference], self.dimension)
+        return trace(self.likeness(query, values, np.array([shift])))
 
 
 def stacked(strands: Sequence[Strand], dimension: int) -> NDArray[np.float32]:

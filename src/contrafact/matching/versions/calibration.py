@@ -48,7 +48,7 @@ JOINT = 4
 # What unrelated music reaches, as a multiple of the root of a strand's length, and
 # its spread: melody, harmony, rhythm, texture.
 PRIOR_LEVELS = np.array(
-    [[0.7, 0.17], [0.3, 0.11], [0.85, 0.4], [0.54, 0.155]], np.float32
+    [[0.74, 0.2], [0.3, 0.11], [0.9, 0.6], [0.54, 0.155]], np.float32
 )
 _PRIOR_COUNT = 8.0  # how many comparisons the above counts as
 _NARROWEST = 1 / 3  # of the spread above

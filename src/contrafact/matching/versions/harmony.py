@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.versions.alignment import Likeness
-from contrafact.matching.versions.base import Strand, Words
+from contrafact.matching.versions.base import AlignedLayer, Strand, Words
 from contrafact.matching.versions.chords import chord_words, frame_likeness, frames
 from contrafact.matching.versions.voices import Voices
 
@@ -23,7 +23,7 @@ _THRESHOLD = 0.7
 _LEAST_SHARE = 0.15  # of the frames that must hold more than the melody
 
 
-class Harmony:
+class Harmony(AlignedLayer):
     """See the module; shifts are semitones modulo 12."""
 
     name = "harmony"

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.versions.alignment import Likeness
-from contrafact.matching.versions.base import Strand, Words
+from contrafact.matching.versions.base import AlignedLayer, Strand, Words
 from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Melody"]
 
 _WIDEST = 12  # semitones of an interval in a word
 _UNLIKE, _GAP = -0.6, 0.3
+_OCTAVE = 12  # away a pitch says nothing: an overtone may have been heard
 
 
-class Melody:
+class Melody(AlignedLayer):
     """See the module; shifts are semitones modulo 96."""
 
     name = "melody"
@@ -49,10 +50,11 @@ class Melody:
     def likeness(
         self, query: Strand, references: NDArray[np.float32], shift: NDArray[np.intp]
     ) -> Likeness:
-        """Return 1 for the same pitch, less than 0 for another."""
+        """Return 1 for the same pitch, 0 an octave away, less for another."""
         half = self.n_shifts // 2
         semitones = (shift + half) % self.n_shifts - half
         moved = references[:, :, 0] + semitones[:, None]
-        same = query.values[None, :, 0, None] == moved[:, None, :]
-        alike = np.where(same, np.float32(1), np.float32(_UNLIKE))
+        away = np.abs(query.values[None, :, 0, None] - moved[:, None, :])
+        alike = np.where(away == 0, np.float32(1), np.float32(_UNLIKE))
+        alike[away == _OCTAVE] = 0
         return Likeness(alike, gap=_GAP)

@@ -32,7 +32,7 @@ __all__ = [
     "write_record",
 ]
 
-FORMAT = "versions-2"  # to be changed when a layer makes something else of audio
+FORMAT = "versions-3"  # to be changed when a layer makes something else of audio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

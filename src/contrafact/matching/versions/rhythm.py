@@ -1,43 +1,46 @@
-"""The rhythm: times between onsets, whatever the pitches.
+"""The rhythm: when notes begin, whatever the pitches.
 
-Lengths count up to one factor, the tempo, so the two must keep about the same
-tempo ratio; one onset more or less in either is forgiven. Runs of equal lengths
-are in all music and count little: a rhythm is found by where it changes.
-
-References:
-    Mongeau and Sankoff, "Comparison of musical sequences", Computers and the
-    Humanities 24, 1990, for fragmentation and consolidation of lengths.
+Words are ratios of successive lengths, and propose tempos. At each of them the onsets
+of the two are laid on one another (see `pulses`), so that onsets which were not heard,
+or should not have been, cost little. Runs of equal lengths are in all music and count
+little: a rhythm is found by where it changes. A stretch that is found keeps one tempo.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.matching.versions.alignment import Floats, Likeness
 from contrafact.matching.versions.base import Strand, Words
+from contrafact.matching.versions.pulses import Line, Trains, drawn, meeting
 from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Rhythm"]
 
+Floats = NDArray[np.float32]
+Times = NDArray[np.float64]
+
 _TOGETHER_S = 0.07
 _SHORTEST_S, _LONGEST_S = 0.05, 4.0
-_BIN = 0.14  # of the logarithm of a tempo ratio
+_BIN = 0.14  # of the logarithm of a tempo ratio that words vote for
 _STEP = 0.35  # of the logarithm of two lengths' ratio in a word
-_TOLERANCE = 0.16
-_EQUAL = 0.2  # below which the ratio of two lengths counts as none
-_PLAIN, _JOINED = 0.15, 0.5  # what runs of equal lengths, and joined ones, count
-_GAP = 0.5
-_NEVER = 50.0  # a logarithm that no length is like
+_PER_BIN = 14  # tempo ratios tried in each
+_FASTEST = 0.77  # of that logarithm, either way
+_N_LINES = 4  # looked at closely
 
 
 class Rhythm:
-    """See the module; shifts are logarithms of tempo ratios, in steps of 0.14."""
+    """See the module; shifts are logarithms of tempo ratios, in steps of 0.14.
+
+    Those of `compare` are finer, 14 in each step.
+    """
 
     name = "rhythm"
     dimension = 1
     n_shifts = 32
-    n_tried = 2
+    n_tried = 3
 
     def strand(self, voices: Voices, duration_s: float) -> Strand:
         """Return times between onsets; values are their natural logarithms."""
@@ -59,52 +62,64 @@ class Rhythm:
         told = code != (3 * 7 + 3) * 7 + 3
         return Words(code[told].astype(np.int32), place[told])
 
-    def likeness(
-        self, query: Strand, references: NDArray[np.float32], shift: NDArray[np.intp]
-    ) -> Likeness:
-        """Return how alike lengths are at the tempo ratio of each pair."""
-        half = self.n_shifts // 2
-        tempo = ((shift + half) % self.n_shifts - half) * np.float32(_BIN)
-        here = query.values[None, :, 0]
-        there = np.nan_to_num(references[:, :, 0], nan=_NEVER) + tempo[:, None]
-        one = _alike(here, there)
-        plain = _repeats(here)[:, :, None] & _repeats(there)[:, None, :]
-        np.multiply(one, np.float32(_PLAIN), out=one, where=plain & (one > 0))
-        two_reference = _alike(here, _with_previous(there))
-        two_query = _alike(_with_previous(here), there)
-        for joined in (two_reference, two_query):
-            np.multiply(joined, np.float32(_JOINED), out=joined, where=joined > 0)
-        return Likeness(one, two_reference, two_query, _GAP)
+    def compare(
+        self, query: Strand, references: Sequence[Strand], shifts: NDArray[np.intp]
+    ) -> tuple[Floats, NDArray[np.intp]]:
+        """Return how well each reference is met at its best tempo, and that tempo."""
+        scores = np.zeros(len(references), np.float32)
+        best = np.zeros(len(references), np.intp)
+        here, onsets = _onsets(query), [_onsets(r) for r in references]
+        trains = _trains(here, onsets)
+        for i, (there, tried) in enumerate(zip(onsets, shifts, strict=True)):
+            steps = _fine(tried)
+            lines = _lines(trains, there, steps)
+            reached = [meeting(here, there, line).score for _, line in lines]
+            highest = int(np.argmax(reached))
+            scores[i], best[i] = reached[highest], steps[lines[highest][0]]
+        return scores, best
+
+    def path(self, query: Strand, reference: Strand, shift: int) -> NDArray[np.intp]:
+        """Return which onsets meet at a tempo that `compare` returned."""
+        here, there = _onsets(query), _onsets(reference)
+        lines = _lines(_trains(here, [there]), there, np.array([shift]))
+        return drawn(here, there, lines[0][1]).pairs
 
 
-def _distinct(onsets: NDArray[np.float64]) -> NDArray[np.float64]:
+def _onsets(strand: Strand) -> Times:
+    """Return when its elements begin, from the first on."""
+    start = strand.start_s.astype(np.float64)
+    return np.asarray(start - start[0])
+
+
+def _trains(query: Times, references: Sequence[Times]) -> Trains:
+    longest = max(float(reference[-1]) for reference in references)
+    return Trains(query, longest, most=float(np.exp(_FASTEST + _BIN)))
+
+
+def _fine(shifts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return fine steps of tempo around some coarse ones, none too far."""
+    half = Rhythm.n_shifts // 2
+    middle = (shifts + half) % Rhythm.n_shifts - half
+    middle = np.unique(middle[np.abs(middle) * _BIN <= _FASTEST])
+    middle = middle if len(middle) else np.zeros(1, np.intp)
+    steps = _PER_BIN * middle[:, None] + np.arange(_PER_BIN) - _PER_BIN // 2
+    return np.asarray(steps.ravel(), np.intp)
+
+
+def _lines(
+    trains: Trains, reference: Times, steps: NDArray[np.intp]
+) -> list[tuple[int, Line]]:
+    """Return the lines that look best, and the number of the step of each."""
+    ratios = np.exp(-_BIN / _PER_BIN * steps)
+    height, start = trains.lines(reference, ratios)
+    order = np.argsort(-height, kind="stable")[:_N_LINES]
+    return [(int(k), Line(float(ratios[k]), float(start[k]))) for k in order]
+
+
+def _distinct(onsets: Times) -> Times:
     """Return onsets, those of one chord as one."""
     kept: list[float] = []
     for onset in onsets:
         if not kept or onset - kept[-1] >= _TOGETHER_S:
             kept.append(float(onset))
     return np.array(kept)
-
-
-def _repeats(logs: Floats) -> NDArray[np.bool_]:
-    """Tell which lengths are as the one before, `(pair, element)`."""
-    same = np.abs(np.diff(logs, axis=1)) < _EQUAL
-    return np.pad(same, ((0, 0), (1, 0)))
-
-
-def _with_previous(logs: Floats) -> Floats:
-    """Return the logarithms of each length and the one before taken together."""
-    joined = np.full_like(logs, 2 * _NEVER)
-    joined[:, 1:] = np.logaddexp(logs[:, 1:], logs[:, :-1])
-    return joined
-
-
-def _alike(here: Floats, there: Floats) -> Floats:
-    """Return 1 where two lengths are alike, down to -1 where they are not."""
-    likeness = here[:, :, None] - there[:, None, :]
-    # In place: the arrays are large, and new memory costs more than the sums.
-    np.abs(likeness, out=likeness)
-    likeness *= np.float32(-2 / _TOLERANCE)
-    likeness += np.float32(2)
-    np.clip(likeness, -1, 1, out=likeness)
-    return likeness

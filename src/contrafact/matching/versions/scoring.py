@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.matching.versions.alignment import best_scores
-from contrafact.matching.versions.base import Layer, Strand, stacked
+from contrafact.matching.versions.base import Layer, Strand
 from contrafact.matching.versions.layers import LAYERS, Strands
 from contrafact.matching.versions.voting import WordIndex
 
@@ -25,7 +24,6 @@ _POOL = 48
 _RHYTHM, _CHEAP = 2, (0, 1, 3)
 _N_CLOSELY = 16
 _VOTES_COUNT = 0.02  # beside the likeness of profiles, when a key is guessed
-_BLOCK = 8  # pairs aligned at once, which keeps them in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,24 +154,10 @@ def _aligned(
     shifts: NDArray[np.intp],
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Return the best score over the shifts, and that shift, of each reference."""
-    known = np.array([len(r) > 0 for r in references], bool)
+    known = np.array([i for i, r in enumerate(references) if len(r)], np.intp)
     scores = np.full(len(references), np.nan, np.float32)
     best = np.zeros(len(references), np.intp)
-    if not len(query) or not known.any():
-        return scores, best
-    # Those of like length together, so that little is padding.
-    order = sorted(
-        (int(i) for i in np.flatnonzero(known)), key=lambda i: len(references[i])
-    )
-    for first in range(0, len(order), _BLOCK):
-        block = order[first : first + _BLOCK]
-        values = stacked([references[i] for i in block], layer.dimension)
-        tried = shifts[block]
-        # All shifts at once: filling a row costs about the same for few pairs.
-        repeated = np.repeat(values, tried.shape[1], axis=0)
-        likeness = layer.likeness(query, repeated, tried.ravel())
-        found = best_scores(likeness).reshape(tried.shape)
-        winner = found.argmax(axis=1)
-        scores[block] = found[np.arange(len(block)), winner]
-        best[block] = tried[np.arange(len(block)), winner]
+    if len(query) and len(known):
+        some = [references[i] for i in known]
+        scores[known], best[known] = layer.compare(query, some, shifts[known])
     return scores, best

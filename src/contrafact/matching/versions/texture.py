@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.versions.alignment import Likeness
-from contrafact.matching.versions.base import Strand, Words
+from contrafact.matching.versions.base import AlignedLayer, Strand, Words
 from contrafact.matching.versions.chords import chord_words, frame_likeness, frames
 from contrafact.matching.versions.voices import Voices
 
@@ -23,7 +23,7 @@ _N_SMOOTHED = 3
 _THRESHOLD = 0.62
 
 
-class Texture:
+class Texture(AlignedLayer):
     """See the module; shifts are semitones modulo 12."""
 
     name = "texture"

@@ -14,7 +14,7 @@ __all__ = ["Voices", "is_melody", "parted", "without_overtones"]
 
 _TOGETHER_S = 0.06
 _OVERTONES = (12, 19, 24, 28)
-_WEAKER = 1.15  # by how much its fundamental is stronger than an overtone
+_WEAKER = 1.65  # by how much its fundamental is stronger than an overtone
 _LONGEST_S = 3.0  # a note that sounds longer no longer hides what is below
 _NEIGHBOURHOOD_S = 3.0
 _MOST_ABOVE = 0.75
