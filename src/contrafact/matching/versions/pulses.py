@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
-__all__ = ["Line", "Meeting", "Trains", "drawn", "meeting"]
+__all__ = ["Lines", "Meeting", "Trains", "drawn", "meetings"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
 
 _FRAME_S = 0.04
 _BLUR, _AROUND = 1.0, 75  # frames: of an onset, and over which they are counted
@@ -32,16 +34,29 @@ _FEW = 0.01  # onsets a frame
 _MEETS_S = 0.06  # how far apart onsets still meet
 _ALONE, _PLAIN = 0.3, 0.35  # what an onset costs that meets none, and of what one
 # counts that meets where lengths repeat, as they do in all music
-_N_DRAWN, _LEAST_MET = 3, 6
 _EQUAL = 0.2  # of the logarithm of two lengths' ratio
+_N_DRAWN, _LEAST_MET = 3, 6
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Where onsets of a query lie in a reference: at `start_s` plus `ratio` times."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """Where onsets of a query lie in a reference: at `start_s` plus `ratio` times.
 
-    ratio: float
-    start_s: float
+    Attributes:
+        ratio: Seconds of the reference for one of the query, `(line,)`.
+        start_s: Where the query begins, which may be before the reference does.
+    """
+
+    ratio: Floats
+    start_s: Floats
+
+    def __len__(self) -> int:
+        """Return how many lines there are."""
+        return len(self.ratio)
+
+    def at(self, which: Ints) -> Lines:
+        """Return some of them."""
+        return Lines(self.ratio[which], self.start_s[which])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,87 +69,90 @@ class Meeting:
     """
 
     score: float
-    pairs: NDArray[np.intp]
+    pairs: Ints
 
 
 class Trains:
-    """The onsets of a query as trains, stretched as they are asked for.
+    """The onsets of a query as trains, each stretched by one of some ratios.
 
     Args:
         onsets: In seconds from 0, ascending, at least one.
+        ratios: By which the query is stretched, `(n,)`.
         longest_s: Of the references.
-        most: The largest ratio that is asked for.
     """
 
-    def __init__(self, onsets: Floats, longest_s: float, most: float) -> None:
-        self._onsets = onsets
-        length_s = float(onsets[-1]) * most + longest_s
+    def __init__(self, onsets: Floats, ratios: Floats, longest_s: float) -> None:
+        self._ratios = ratios
+        length_s = float(onsets[-1] * ratios.max()) + longest_s
         self._n: int = next_fast_len(int(length_s / _FRAME_S) + 2, real=True)
-        self._known: dict[float, NDArray[np.complex64]] = {}
+        self._spectra = np.conj(rfft(_trains(onsets * ratios[:, None], self._n)))
 
-    def lines(self, reference: Floats, ratios: Floats) -> tuple[Floats, Floats]:
-        """Return for each ratio how high its best line is, and where that begins."""
-        there = rfft(_train(reference, self._n))
-        here = np.stack([self._stretched(float(ratio)) for ratio in ratios])
-        both = irfft(there * here, self._n, axis=1)
+    def lines(self, reference: Floats, which: Ints) -> tuple[Lines, Floats]:
+        """Return the best line at each of some ratios, and how high it is."""
+        there = rfft(_trains(reference[None], self._n)[0])
+        both = irfft(there * self._spectra[which], self._n, axis=1)
         place = both.argmax(axis=1)
-        height = both[np.arange(len(ratios)), place].astype(np.float64)
-        # What lies beyond half of it begins before the reference does.
+        height = both[np.arange(len(which)), place].astype(np.float64)
+        # What would begin beyond its end begins before the reference does.
         most = int(float(reference[-1]) / _FRAME_S) + 1
         start = np.where(place > most, place - self._n, place) * _FRAME_S
-        return height, start
-
-    def _stretched(self, ratio: float) -> NDArray[np.complex64]:
-        if ratio not in self._known:
-            found = np.conj(rfft(_train(self._onsets * ratio, self._n)))
-            self._known[ratio] = found.astype(np.complex64)
-        return self._known[ratio]
+        return Lines(self._ratios[which], start), height
 
 
-def _train(onsets: Floats, n: int) -> NDArray[np.float32]:
-    """Return onsets blurred, less how many there are around, `(n,)`."""
+def _trains(onsets: Floats, n: int) -> NDArray[np.float32]:
+    """Return rows of onsets blurred, less how many there are around, `(row, n)`."""
     places = np.rint(onsets / _FRAME_S).astype(np.intp)
-    length = int(places[-1]) + 1
-    counts = np.bincount(places, minlength=length).astype(np.float32)
-    around = uniform_filter1d(counts, _AROUND, mode="nearest")
-    blurred = gaussian_filter1d(counts, _BLUR, mode="constant", truncate=3)
-    train = np.zeros(n, np.float32)
-    train[:length] = (blurred - around) / np.sqrt(np.maximum(around, 0) + _FEW)
-    return train
+    rows = np.arange(len(places))[:, None]
+    counts = np.zeros((len(places), n), np.float32)
+    np.add.at(counts, (np.broadcast_to(rows, places.shape), places), 1)
+    around = uniform_filter1d(counts, _AROUND, axis=1, mode="constant")
+    train = gaussian_filter1d(counts, _BLUR, axis=1, mode="constant", truncate=3)
+    train -= around
+    train /= np.sqrt(np.maximum(around, 0) + np.float32(_FEW))
+    train[np.arange(n) > places[:, -1:]] = 0
+    return np.asarray(train, np.float32)
 
 
-def meeting(query: Floats, reference: Floats, line: Line) -> Meeting:
-    """Return what meets along a line: pairs of which each is nearest to the other."""
-    moved = line.start_s + line.ratio * query
+def meetings(query: Floats, reference: Floats, lines: Lines) -> list[Meeting]:
+    """Return what meets along each line: pairs of which each is nearest the other."""
+    moved = lines.start_s[:, None] + lines.ratio[:, None] * query
+    back = (reference - lines.start_s[:, None]) / lines.ratio[:, None]
     nearest = _nearest(reference, moved)
+    is_met = np.take_along_axis(_nearest(query, back), nearest, 1) == np.arange(
+        len(query)
+    )
     off = np.abs(reference[nearest] - moved)
-    is_met = _nearest(moved, reference)[nearest] == np.arange(len(query))
     is_met &= off < _MEETS_S
-    first, last = max(moved[0], reference[0]), min(moved[-1], reference[-1])
+    first = np.maximum(moved[:, :1], reference[0])
+    last = np.minimum(moved[:, -1:], reference[-1])
     is_plain = _repeats(query) | _repeats(reference)[nearest]
     gain = _rarity(reference, moved) * (1 - (off / _MEETS_S) ** 2)
     gain = np.where(is_met, np.where(is_plain, _PLAIN, 1.0) * gain, -_ALONE)
-    gain = np.where((moved < first) | (moved > last), 0.0, gain)
+    gain[(moved < first) | (moved > last)] = 0
     alone = (reference >= first) & (reference <= last)
-    alone[nearest[is_met]] = False
-    cost = np.full(np.count_nonzero(alone), -_ALONE)
-    score, start, end = _best_stretch(
-        np.concatenate([moved, reference[alone]]), np.concatenate([gain, cost])
-    )
-    chosen = np.flatnonzero(is_met & (moved >= start) & (moved <= end))
-    return Meeting(score, np.stack([chosen, nearest[chosen]], axis=1))
+    line, met = np.nonzero(is_met)
+    alone[line, nearest[line, met]] = False
+    times = np.concatenate([moved, np.broadcast_to(reference, alone.shape)], axis=1)
+    gains = np.concatenate([gain, np.where(alone, -_ALONE, 0.0)], axis=1)
+    score, start, end = _best_stretch(times, gains)
+    is_met &= (moved >= start[:, None]) & (moved <= end[:, None])
+    return [
+        Meeting(float(value), np.stack([met := np.flatnonzero(m), to[met]], axis=1))
+        for value, m, to in zip(score, is_met, nearest, strict=True)
+    ]
 
 
-def drawn(query: Floats, reference: Floats, line: Line) -> Meeting:
+def drawn(query: Floats, reference: Floats, line: Lines) -> Meeting:
     """Return what meets along a line, drawn anew through it while that gives more."""
-    best = meeting(query, reference, line)
+    (best,) = meetings(query, reference, line)
     for _ in range(_N_DRAWN):
         if len(best.pairs) < _LEAST_MET:
             break
         here, there = query[best.pairs[:, 0]], reference[best.pairs[:, 1]]
-        ratio = float(np.cov(here, there)[0, 1] / here.var(ddof=1))
-        line = Line(ratio, float(there.mean() - ratio * here.mean()))
-        found = meeting(query, reference, line)
+        ratio = np.cov(here, there)[0, 1] / here.var(ddof=1)
+        start_s = there.mean() - ratio * here.mean()
+        anew = Lines(np.array([ratio]), np.array([start_s]))
+        (found,) = meetings(query, reference, anew)
         if found.score <= best.score:
             break
         best = found
@@ -148,7 +166,7 @@ def _rarity(reference: Floats, moved: Floats) -> Floats:
     return np.asarray(-np.log(by_chance))
 
 
-def _repeats(onsets: Floats) -> NDArray[np.bool_]:
+def _repeats(onsets: Floats) -> Bools:
     """Tell which onsets come as long after the one before as that came."""
     length = np.log(np.maximum(np.diff(onsets), _FRAME_S))
     result = np.zeros(len(onsets), bool)
@@ -156,7 +174,7 @@ def _repeats(onsets: Floats) -> NDArray[np.bool_]:
     return result
 
 
-def _nearest(ordered: Floats, wanted: Floats) -> NDArray[np.intp]:
+def _nearest(ordered: Floats, wanted: Floats) -> Ints:
     """Return which of some ascending times is nearest to each of others."""
     after = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
     before = np.maximum(after - 1, 0)
@@ -164,14 +182,17 @@ def _nearest(ordered: Floats, wanted: Floats) -> NDArray[np.intp]:
     return np.where(is_before, before, after)
 
 
-def _best_stretch(times: Floats, gains: Floats) -> tuple[float, float, float]:
-    """Return the largest sum of gains in any stretch of time, and its ends."""
-    order = np.argsort(times, kind="stable")
-    total = np.concatenate([[0.0], np.cumsum(gains[order])])
-    rise = total - np.minimum.accumulate(total)
-    last = int(rise.argmax())
-    if last == 0:
-        return 0.0, 0.0, -1.0
-    first = int(total[:last].argmin())
-    ordered = times[order]
-    return float(rise[last]), float(ordered[first]), float(ordered[last - 1])
+def _best_stretch(times: Floats, gains: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the largest sum of gains in any stretch of each row, and its ends."""
+    order = np.argsort(times, axis=1, kind="stable")
+    total = np.cumsum(np.take_along_axis(gains, order, 1), axis=1)
+    total = np.pad(total, ((0, 0), (1, 0)))
+    lowest = np.minimum.accumulate(total, axis=1)
+    last = (total - lowest).argmax(axis=1)
+    rows = np.arange(len(times))
+    # The first place from which the sum rises to its highest.
+    first = (total == lowest[rows, last][:, None]).argmax(axis=1)
+    ordered = np.take_along_axis(times, order, 1)
+    start = ordered[rows, np.minimum(first, times.shape[1] - 1)]
+    end = np.where(last > 0, ordered[rows, last - 1], -np.inf)
+    return total[rows, last] - lowest[rows, last], start, end

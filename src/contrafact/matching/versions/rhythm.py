@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.matching.versions.base import Strand, Words
-from contrafact.matching.versions.pulses import Line, Trains, drawn, meeting
+from contrafact.matching.versions.pulses import Trains, drawn, meetings
 from contrafact.matching.versions.voices import Voices
 
 __all__ = ["Rhythm"]
@@ -66,34 +66,32 @@ class Rhythm:
         self, query: Strand, references: Sequence[Strand], shifts: NDArray[np.intp]
     ) -> tuple[Floats, NDArray[np.intp]]:
         """Return how well each reference is met at its best tempo, and that tempo."""
+        here, onsets = _onsets(query), [_onsets(r) for r in references]
+        steps = [_fine(tried) for tried in shifts]
+        every = np.unique(np.concatenate(steps))
+        trains = Trains(here, _ratios(every), max(float(o[-1]) for o in onsets))
         scores = np.zeros(len(references), np.float32)
         best = np.zeros(len(references), np.intp)
-        here, onsets = _onsets(query), [_onsets(r) for r in references]
-        trains = _trains(here, onsets)
-        for i, (there, tried) in enumerate(zip(onsets, shifts, strict=True)):
-            steps = _fine(tried)
-            lines = _lines(trains, there, steps)
-            reached = [meeting(here, there, line).score for _, line in lines]
+        for i, there in enumerate(onsets):
+            lines, height = trains.lines(there, np.searchsorted(every, steps[i]))
+            order = np.argsort(-height, kind="stable")[:_N_LINES]
+            reached = [m.score for m in meetings(here, there, lines.at(order))]
             highest = int(np.argmax(reached))
-            scores[i], best[i] = reached[highest], steps[lines[highest][0]]
+            scores[i], best[i] = reached[highest], steps[i][order[highest]]
         return scores, best
 
     def path(self, query: Strand, reference: Strand, shift: int) -> NDArray[np.intp]:
         """Return which onsets meet at a tempo that `compare` returned."""
         here, there = _onsets(query), _onsets(reference)
-        lines = _lines(_trains(here, [there]), there, np.array([shift]))
-        return drawn(here, there, lines[0][1]).pairs
+        trains = Trains(here, _ratios(np.array([shift])), float(there[-1]))
+        line, _ = trains.lines(there, np.zeros(1, np.intp))
+        return drawn(here, there, line).pairs
 
 
 def _onsets(strand: Strand) -> Times:
     """Return when its elements begin, from the first on."""
     start = strand.start_s.astype(np.float64)
     return np.asarray(start - start[0])
-
-
-def _trains(query: Times, references: Sequence[Times]) -> Trains:
-    longest = max(float(reference[-1]) for reference in references)
-    return Trains(query, longest, most=float(np.exp(_FASTEST + _BIN)))
 
 
 def _fine(shifts: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -106,14 +104,9 @@ def _fine(shifts: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.asarray(steps.ravel(), np.intp)
 
 
-def _lines(
-    trains: Trains, reference: Times, steps: NDArray[np.intp]
-) -> list[tuple[int, Line]]:
-    """Return the lines that look best, and the number of the step of each."""
-    ratios = np.exp(-_BIN / _PER_BIN * steps)
-    height, start = trains.lines(reference, ratios)
-    order = np.argsort(-height, kind="stable")[:_N_LINES]
-    return [(int(k), Line(float(ratios[k]), float(start[k]))) for k in order]
+def _ratios(steps: NDArray[np.intp]) -> Times:
+    """Return by what a query is stretched that is faster by so many fine steps."""
+    return np.asarray(np.exp(-_BIN / _PER_BIN * steps))
 
 
 def _distinct(onsets: Times) -> Times:
