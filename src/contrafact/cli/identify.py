@@ -89,13 +89,21 @@ def _print(found: Identified, report: Path | None) -> None:
     record = found.to_json()
     show_record(record)
     if not record["recordings"] and not record["works"]:
-        print_lines(
-            f"None of the {found.n_recordings} recording(s) of the catalog is in it, "
-            "nor a work of theirs, as far as can be said with certainty."
-        )
+        print_lines(_nothing(record, found.n_recordings))
     if report is not None:
         print_lines(f"Report: {report}")
     print_lines("Likeness is evidence, never influence and never proof of copying.")
+
+
+def _nothing(record: dict[str, Any], n_recordings: int) -> str:
+    """Return what an empty record says: no more than was looked for."""
+    unmeasured = record["not_measured"]
+    if record["problem"] or {"recordings", "works"} <= set(unmeasured):
+        return "Nothing was looked for in it, so nothing is said about it."
+    works = "" if "works" in unmeasured else "nor a work of theirs, "
+    said = f"None of the {n_recordings} recording(s) of the catalog is in it, {works}"
+    unsaid = " Works were not looked for." if "works" in unmeasured else ""
+    return f"{said}as far as can be said with certainty.{unsaid}"
 
 
 def show_record(record: dict[str, Any]) -> None:
