@@ -176,7 +176,8 @@ def _compared(
     names, how = read_names(workspace), Listening()
     found = listen(audio, indexes, how)
     if found.problem:
-        raise AudioError(f"{audio} cannot be attributed: {found.problem}.")
+        reason = found.problem.rstrip(".")
+        raise AudioError(f"{audio} cannot be attributed: {reason}.")
     heard = hear(audio, how)
     likeness = indexes.style.similarities(
         resampled(heard.samples, RATE, style.SAMPLE_RATE)
