@@ -32,6 +32,7 @@ from chromaprint import OWN_THRESHOLD, Chromaprints, is_installed
 from queries import MIX, UNKNOWN_MIX, Query
 from recordings import RATE, Piece, read_piece, real_pieces, rendered_pieces
 from transforms import TRANSFORMS, Transform
+from yardstick import measured, summary_of
 
 from contrafact.catalog.audio import read_audio
 from contrafact.core.matches import RecordingMatch
@@ -128,15 +129,16 @@ def ingest_from_mp3(folder: Path, pieces: Sequence[Piece]) -> Json:
         paths.append(path)
         duration_s += len(sound) / 44_100
     index = FingerprintIndex.create(folder / "index")
-    began = time.process_time()
-    index.add_many(
+    read = (
         (path.stem, read_audio(path, sample_rate=SAMPLE_RATE).samples[0])
         for path in paths
     )
-    cost_s = time.process_time() - began
+    _, cost = measured(lambda: index.add_many(read))
+    yardsticks = cost.processor_s / cost.yardstick_s
     return {
         "recordings": len(paths),
-        "hours_per_processor_minute": round(duration_s / 60 / cost_s, 2),
+        "hours_per_processor_minute": round(duration_s / 60 / cost.processor_s, 2),
+        "yardsticks_per_hour": round(yardsticks * 3600 / duration_s),
     }
 
 
@@ -150,9 +152,7 @@ def ask(
 
     def answer(query: Query, number: int) -> Json:
         samples = query.samples
-        began = time.process_time()
-        found = index.identify(samples, max_false_match=1)
-        cost_s = time.process_time() - began
+        found, cost = measured(lambda: index.identify(samples, max_false_match=1))
         is_put = peer is not None and number % _PEER_ONE_IN == 0
         return {
             "kind": query.kind,
@@ -162,7 +162,7 @@ def ask(
             "also": query.also,
             "duration_s": query.duration_s,
             "found": found,
-            "cost_s": cost_s,
+            "cost": cost,
             "peer": peer.best(query.sound) if peer and is_put else None,
         }
 
@@ -229,7 +229,7 @@ def summarise(rows: Sequence[Json], copies: dict[str, set[str]]) -> Json:
             k: wilson(len(v) - sum(v), len(v)) for k, v in answers.items()
         },
         "errors": _errors(rows, copies),
-        "query_ms": round(1000 * float(np.median([r["cost_s"] for r in rows])), 1),
+        "query": summary_of([row["cost"] for row in rows]),
     }
 
 

@@ -210,7 +210,12 @@ class _Part:
 
 def _mixed(blocks: Iterable[Block]) -> Iterator[Block]:
     for block in blocks:
-        yield block.mean(axis=0, keepdims=True)
+        # What `mean` gives, which takes five times as long for two long rows.
+        total = block[:1].copy()
+        for row in block[1:]:
+            total += row
+        total /= np.float32(len(block))
+        yield total
 
 
 def _resampled(

@@ -217,13 +217,14 @@ def _with_neighbours(values: list[Floats]) -> tuple[NDArray[np.int32], Ints]:
         low, high = _digit(value - slack, i), _digit(value + slack, i)
         key += low * np.int32(_PLACES[i])
         uncertain |= (high > low) * np.int32(1 << i)
-    keys, index = [], []
-    for raised in range(1 << len(values)):
-        some = np.flatnonzero((uncertain & raised) == raised)
-        more = sum(place for i, place in enumerate(_PLACES) if raised >> i & 1)
-        keys.append(key[some] + np.int32(more))
-        index.append(some)
-    return np.concatenate(keys), np.concatenate(index)
+    index = np.arange(len(key))
+    # With one number more that may be raised, what was made so far is doubled.
+    for i, place in enumerate(_PLACES):
+        some = np.flatnonzero(uncertain >> i & 1)
+        key = np.concatenate([key, key[some] + np.int32(place)])
+        index = np.concatenate([index, index[some]])
+        uncertain = np.concatenate([uncertain, uncertain[some]])
+    return key, index
 
 
 def _strongest(peaks: Peaks, low_s: float, high_s: float, n: int) -> Ints:

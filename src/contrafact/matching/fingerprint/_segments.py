@@ -153,10 +153,10 @@ class Segment:
         return self.keys_there.view(np.uint64)
 
     @cached_property
-    def _before(self) -> NDArray[np.int64]:
+    def _before(self) -> NDArray[np.uint32]:
         """How many of the keys that are there come before each word of bits."""
         counts = np.bitwise_count(self._words)
-        return np.cumsum(counts, dtype=np.int64) - counts
+        return np.cumsum(counts, dtype=np.uint32) - counts
 
     @cached_property
     def _begins(self) -> NDArray[np.int64]:

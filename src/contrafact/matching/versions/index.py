@@ -96,8 +96,8 @@ class VersionIndex:
             ) from error
         if found != _KIND:
             raise MatchIndexError(
-                f"{path} says {found!r}; this version reads {_KIND!r}. Build the index "
-                "anew."
+                f"{path} says {found!r}; this version reads {_KIND!r}. Delete that "
+                "folder and build the index anew; a workspace does so at its next use."
             )
         for file in sorted(
             (self._directory / _RECORDINGS).glob("[0-9a-f]*.safetensors")
