@@ -16,6 +16,7 @@ import soundfile
 from contrafact.catalog import Workspace
 from contrafact.catalog.corpora._synth import PlayedNote, play
 from contrafact.matching.versions import SAMPLE_RATE, transcription
+from contrafact.workflows import match_indexes
 from contrafact.workflows.listening import listen
 from contrafact.workflows.match_indexes import matching_dir, read_indexes
 from contrafact.workflows.screen import SCREENING, Screening, screen, uploads_in
@@ -134,3 +135,14 @@ def test_screening_goes_on_after_it_was_killed(
     """Killed at random moments, the records are those of a run that was not."""
     killed_until_done(SCREEN, matched, uploads, kills=6, seed=1, span_s=4.0)
     assert _screened(matched, uploads) == _screened(matched, uploads, is_anew=True)
+
+
+def test_records_are_made_anew_where_works_are_compared_in_another_way(
+    indexed_for_matching: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of the indexes is another, though the catalog is the same."""
+    indexes = read_indexes(matching_dir(Workspace.open(indexed_for_matching)))
+    before = indexes.digest
+    assert indexes.digest == before
+    monkeypatch.setattr(match_indexes, "FORMAT", "another")
+    assert indexes.digest != before

@@ -25,6 +25,7 @@ from contrafact.matching import fingerprint, style, versions
 from contrafact.matching.fingerprint import FingerprintIndex
 from contrafact.matching.style import StyleIndex
 from contrafact.matching.versions import VersionIndex
+from contrafact.matching.versions.records import FORMAT
 from contrafact.matching.versions.transcription import find_network
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.stores import has_file
@@ -68,9 +69,13 @@ class MatchIndexes:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what is in them; equal for equal catalogs."""
+        """SHA-256 of what is in them; equal for equal catalogs.
+
+        Another one where works are compared in another way, so that no record that is
+        kept says what would not be found now.
+        """
         lines = (f"{name} {work}\n" for name, work in self.style.works.items())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256("".join([FORMAT, "\n", *lines]).encode()).hexdigest()
 
 
 def matching_dir(workspace: Workspace) -> Path:
