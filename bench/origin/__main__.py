@@ -1,13 +1,14 @@
 """Measure which generator is named, what breaks it, and how often people are accused.
 
     python bench/origin --audio DIR      # or: contrafact bench origin --audio DIR
+    python bench/origin --audio DIR --people OTHER
 
 Small decoders are trained here on rendered music; recordings that none of them saw
 go through each. Recordings by people are the same ones, and all others of the
-folder. The folder's own generated clips go through the same delivery. Everything
-that takes long is kept in `--folder`, so a run that was stopped goes on. Writes
-`bench/results/origin.json` and the pictures of `docs/images`, and with --docs the
-tables of `docs/origin.md`.
+folder; with --people, others still, that nothing was enrolled with. The folder's own
+generated clips go through the same delivery. Everything that takes long is kept in
+`--folder`, so a run that was stopped goes on. Writes `bench/results/origin.json` and
+the pictures of `docs/images`, and with --docs the tables of `docs/origin.md`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import torch  # noqa: E402
+from apart import measure_apart  # noqa: E402
 from clips import measure_clips  # noqa: E402
 from closed import measure_closed, measure_open, measure_people  # noqa: E402
 from followed import measure_songs, measure_speed  # noqa: E402
@@ -39,21 +41,29 @@ from contrafact.catalog.atomic import write_json  # noqa: E402
 from contrafact.matching import origin  # noqa: E402
 
 
-def main(audio: Path | None, out: str, *, folder: Path = Path("build/origin")) -> Any:
+def main(
+    audio: Path | None,
+    out: str,
+    *,
+    folder: Path = Path("build/origin"),
+    apart: Path | None = None,
+) -> Any:
     """Measure everything; return the document that is written to the results.
 
     Args:
         audio: A folder with recordings, generated clips and a `MANIFEST.csv`.
+        apart: A folder of other recordings by people, a folder a collection.
         out: Name of the file in `bench/results`, without its suffix.
         folder: Where weights, sounds and features are kept.
     """
     torch.set_num_threads(1)
-    setting = Setting.made(folder, audio)
+    setting = Setting.made(folder, audio, apart)
     document: dict[str, Any] = {"setting": setting.described()}
     stages = {
         "closed": measure_closed,
         "open": measure_open,
         "people": measure_people,
+        **({"apart": measure_apart} if apart else {}),
         "transformations": measure_transformations,
         "attacks": measure_attacks,
         "songs": measure_songs,
@@ -91,10 +101,11 @@ def _kept(path: Path, setting: Setting, measure: Callable[[Setting], Any]) -> An
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--audio", type=Path)
+    parser.add_argument("--people", type=Path, help="other recordings by people")
     parser.add_argument("--folder", type=Path, default=Path("build/origin"))
     parser.add_argument("--docs", action="store_true", help="write the tables too")
     parser.add_argument("--json", action="store_true", help="what it does anyway")
     chosen = parser.parse_args()
-    found = main(chosen.audio, "origin", folder=chosen.folder)
+    found = main(chosen.audio, "origin", folder=chosen.folder, apart=chosen.people)
     if chosen.docs:
         write_docs(found, Path("docs/origin.md"))

@@ -125,8 +125,5 @@ def measure_people(setting: Setting) -> dict[str, Any]:
         "called_ai_test_half": rate([a.is_ai for a in tested(setting, "people", said)]),
         "named": rate([a.named is not None for a in said]),
         "by_collection": {g: rate(v) for g, v in sorted(groups.items())},
-        "by_evidence": {
-            "traces": sum(a.is_ai and a.p_traces <= a.p_comb for a in said),
-            "comb": sum(a.is_ai and a.p_comb < a.p_traces for a in said),
-        },
+        "comb_below_0.01": rate([a.p_comb <= 0.01 for a in said]),
     }

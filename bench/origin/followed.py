@@ -73,7 +73,7 @@ def measure_songs(setting: Setting) -> dict[str, Any]:
         rows[step] = {
             "residual": [
                 {"verdict": "ai" if a.is_ai else "unknown", "named": a.named,
-                 "nearest": a.nearest, "p_value": _short(a.p_traces),
+                 "nearest": a.nearest, "p_value": _short(a.p_value),
                  "scale": round(a.scale, 4)}
                 for a in said[:3]
             ],

@@ -30,8 +30,10 @@ from contrafact.matching.origin.chain import RATE as HEARD_RATE
 from contrafact.matching.origin.hearing import Heard, hear_samples
 
 __all__ = [
+    "LENGTH_S",
     "N_RECORDED",
     "N_RENDERED",
+    "RATE",
     "STUDIO",
     "Features",
     "Item",
@@ -41,11 +43,15 @@ __all__ = [
     "clips",
     "decoded",
     "delivered",
+    "excerpt_starts",
     "excerpts",
     "features",
     "kept_sounds",
+    "lowered",
+    "people_features",
     "people_sources",
     "sources",
+    "starts",
     "training_music",
 ]
 
@@ -189,22 +195,30 @@ def _excerpt(path: Path, duration_s: float) -> Samples:
     return read.samples[0]
 
 
-def excerpts(audio: Path | None, source: Source) -> list[Samples]:
-    """Return the excerpt of a source, and up to two others of the same recording."""
-    found = [source.samples]
+def starts(length_s: float) -> list[float]:
+    """Return where excerpts begin: the middle, and two that are not over it."""
+    middle = max(0.0, (length_s - LENGTH_S) / 2)
+    if length_s < N_EXCERPTS * LENGTH_S:
+        return [middle]
+    return [middle, middle / 2 - LENGTH_S / 2, middle * 1.5 + LENGTH_S / 2]
+
+
+def excerpt_starts(audio: Path | None, source: Source) -> list[float]:
+    """Return where the excerpts of a source begin; of a rendered one, there is one."""
     if audio is None or source.group == "rendered scores":
-        return found
-    path = audio / source.name
-    duration_s = read_info(path).duration_s
-    middle = max(0.0, (duration_s - LENGTH_S) / 2)
-    starts = [middle / 2 - LENGTH_S / 2, middle * 1.5 + LENGTH_S / 2]
-    if duration_s >= N_EXCERPTS * LENGTH_S:
-        for start in starts:
-            read = read_audio(
-                path, sample_rate=RATE, start_s=start, duration_s=LENGTH_S
-            )
-            found.append(read.samples[0])
-    return found
+        return [0.0]
+    return starts(read_info(audio / source.name).duration_s)
+
+
+def excerpts(audio: Path | None, source: Source) -> Iterator[Samples]:
+    """Yield the excerpt of a source, and up to two others of the same recording."""
+    yield source.samples
+    for start in excerpt_starts(audio, source)[1:]:
+        assert audio is not None
+        read = read_audio(
+            audio / source.name, sample_rate=RATE, start_s=start, duration_s=LENGTH_S
+        )
+        yield read.samples[0]
 
 
 def clips(audio: Path) -> list[Item]:
@@ -265,10 +279,14 @@ def _through_studio(samples: Samples) -> Samples:
     return np.asarray(soxr.resample(heard, 16_000, RATE), np.float32)
 
 
+def lowered(samples: Samples) -> Samples:
+    """Return sound at `RATE` at the rate at which it is listened to."""
+    return np.asarray(soxr.resample(samples, RATE, HEARD_RATE), np.float32)
+
+
 def heard(samples: Samples) -> Heard:
     """Listen to sound at `RATE`."""
-    low = np.asarray(soxr.resample(samples, RATE, HEARD_RATE), np.float32)
-    return hear_samples(low[None])
+    return hear_samples(lowered(samples)[None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -280,15 +298,29 @@ class Features:
     comb_spacings: NDArray[np.float64]
 
 
-HEARING = 3
+HEARING = 4
 """To be raised when what is heard changes, so that nothing older is read."""
 
 
-def features(kept: Path, name: str, made: Callable[[], Iterable[Samples]]) -> Features:
-    """Return what is heard of sounds at `RATE`; from disk if it was heard before."""
+def features(
+    kept: Path,
+    name: str,
+    made: Callable[[], Iterable[Samples]],
+    *,
+    is_low: bool = False,
+) -> Features:
+    """Return what is heard of sounds at `RATE`; from disk if it was heard before.
+
+    Args:
+        kept: Folder that it is kept in.
+        name: Of the file.
+        made: Gives the sounds.
+        is_low: Whether they are at the rate at which they are listened to already.
+    """
     path = kept / f"{name.replace(' ', '_')}-{HEARING}.npz"
     if not path.exists():
-        rows = [heard(samples).rows[0] for samples in made()]
+        low = made() if is_low else map(lowered, made())
+        rows = [hear_samples(samples[None]).rows[0] for samples in low]
         kept.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".part.npz")
         np.savez(
@@ -322,6 +354,25 @@ def kept_sounds(folder: Path, make: Callable[[], Iterable[Samples]]) -> list[Sam
     return [
         np.load(folder / f"{i}.npy").astype(np.float32) / 32767 for i in range(count)
     ]
+
+
+def people_features(
+    folder: Path, name: str, make: Callable[[], Iterable[Samples]]
+) -> Features:
+    """Return what is heard of people's recordings, which are kept as delivered.
+
+    Args:
+        folder: Of the bench.
+        name: Of these recordings.
+        make: Gives them, at `RATE`, not yet delivered.
+    """
+
+    def sounds() -> list[Samples]:
+        return kept_sounds(
+            folder / "sounds" / name, lambda: (lowered(delivered(s)) for s in make())
+        )
+
+    return features(folder / "features" / "people", name, sounds, is_low=True)
 
 
 def changed(sounds: Iterable[Samples], transformation: str) -> Iterator[Samples]:

@@ -33,8 +33,8 @@ class Answer:
         named: The name that is given, if any.
         nearest: The class that fits best.
         known: How sure any class is as it is, in [0, 1].
-        p_value: Of what was heard, against recordings by people; p_traces and p_comb
-            of each alone.
+        p_value: Of what was heard, against recordings by people; p_comb of the comb,
+            which does not count.
         scale: That fits best.
     """
 
@@ -44,7 +44,6 @@ class Answer:
     nearest: str
     known: float
     p_value: float
-    p_traces: float
     p_comb: float
     scale: float
 
@@ -82,9 +81,9 @@ def _answer(
 ) -> Answer:
     scores = calibration.scores(values)
     ranking = rank(scores, calibration, rules)
-    judged = judge(scores, comb, calibration, rules)
+    judged = judge(scores, calibration, rules)
     is_ai = judged.p_value <= rules.false_alarms
-    wary = judge(scores, comb, calibration, replace(rules, is_wary=True))
+    wary = judge(scores, calibration, replace(rules, is_wary=True))
     nearest, first = ranking.scores[0]
     return Answer(
         is_ai=is_ai,
@@ -93,8 +92,7 @@ def _answer(
         nearest=nearest,
         known=max(s.sure_still for s in scores.values()),
         p_value=judged.p_value,
-        p_traces=judged.p_traces,
-        p_comb=judged.p_comb,
+        p_comb=calibration.comb.p_value(comb),
         scale=first.scale,
     )
 

@@ -29,7 +29,7 @@ def draw(document: dict[str, Any], setting: Setting, folder: Path) -> None:
         confusion_svg(closed, names, [*names, "not called ai"],
                       title="Made by (rows), said (columns); sources left out")
     )  # fmt: skip
-    table = document["transformations"]["development"]["table"]
+    table = document["transformations"]["table"]
     bars = [
         (k, v["nearest_right"]["rate"], tuple(v["nearest_right"]["interval_90"]))
         for k, v in table.items()

@@ -39,10 +39,6 @@ FAMILIES = {
         "speed 1.15",
     ),
 }  # fmt: skip
-TESTED = (
-    "MP3 64k", "AAC 64k", "Opus 32k", "noise 20 dB", "pitch -4", "pitch +2",
-    "pitch +4", "speed 0.85", "speed 1.15",
-)  # fmt: skip
 ATTACKED = ("transposed-16k-256", "shuffle-24k-240", "istft-24k-300")
 Maker = Callable[[list[Samples]], Iterable[Samples]]
 Attack = Callable[[Samples, NDArray[np.float64]], Samples]
@@ -92,47 +88,32 @@ def makers(setting: Setting) -> dict[str, Maker]:
 
 
 def measure_transformations(setting: Setting) -> dict[str, Any]:
-    """Return the rates after each transformation, for two sets of sources.
-
-    How classes are ranked was settled on the first; the second was kept for the
-    numbers that count, and has fewer transformations.
-    """
-    every = makers(setting)
-    return {
-        "test": _table(
-            setting, setting.tested(), "tested", {k: every[k] for k in TESTED}
-        ),
-        "development": _table(setting, setting.changed(), "changed", every),
-    }
-
-
-def _table(
-    setting: Setting, places: list[int], folder: str, every: dict[str, Maker]
-) -> dict[str, Any]:
+    """Return the rates after each transformation of what no setting was chosen on."""
+    places = setting.tested()
     calibration = _calibration(setting, places)
     names = [*setting.classes, "none"]
     sounds = {n: [setting.sounds(n)[i] for i in places] for n in names}
     table = {}
-    for done, (kind, make) in enumerate({"clean": list, **every}.items()):
+    every = {"clean": list, **makers(setting)}
+    for done, (kind, make) in enumerate(every.items()):
         said = {
-            n: _said(calibration, setting.folder / folder / n, kind, (make, own))
+            n: _said(calibration, setting.folder / "tested" / n, kind, (make, own))
             for n, own in sounds.items()
             if not (kind == "through another codec" and n == CODEC_PASS)
         }
         table[kind] = _row(said)
-        say(f"transformations ({folder})", done + 1, len(every) + 1)
+        say("transformations", done + 1, len(every))
+    return {"n_sources": len(places), "table": table, **_lost(table)}
+
+
+def _lost(table: dict[str, Any]) -> dict[str, Any]:
+    """Return how many sounds lose the right class, mean and most of each family."""
     right = table["clean"]["nearest_right"]["rate"]
     lost = {
-        family: {
-            k: round(right - table[k]["nearest_right"]["rate"], 4)
-            for k in kinds
-            if k in table
-        }
+        family: {k: round(right - table[k]["nearest_right"]["rate"], 4) for k in kinds}
         for family, kinds in FAMILIES.items()
     }
     return {
-        "n_sources": len(places),
-        "table": table,
         "nearest_lost_mean": {
             f: round(float(np.mean(list(row.values()))), 4) for f, row in lost.items()
         },

@@ -17,9 +17,11 @@ from material import (
     Source,
     decoded,
     delivered,
+    excerpt_starts,
     excerpts,
     features,
     kept_sounds,
+    people_features,
     people_sources,
     sources,
     training_music,
@@ -49,6 +51,7 @@ class Setting:
     """What everything is measured on.
 
     Attributes:
+        apart: Folder of other recordings by people, a folder a collection.
         classes: Clean features of each generator, with the number of each source.
         people: The same of recordings by people; all sources of classes are in it
             under the same numbers, or in none.
@@ -58,6 +61,7 @@ class Setting:
 
     folder: Path
     audio: Path | None
+    apart: Path | None
     chosen: list[Source]
     classes: dict[str, Asked]
     people: Asked
@@ -65,7 +69,9 @@ class Setting:
     is_dev: dict[int, bool]
 
     @classmethod
-    def made(cls, folder: Path, audio: Path | None) -> Setting:
+    def made(
+        cls, folder: Path, audio: Path | None, apart: Path | None = None
+    ) -> Setting:
         """Make it, or use what is kept in a folder."""
         every = sources(folder, audio)
         recorded = [s for s in every if s.group != "rendered scores"]
@@ -75,16 +81,15 @@ class Setting:
         numbers = {s.name: i for i, s in enumerate(people)}
         places = np.array([numbers.setdefault(s.name, len(numbers)) for s in chosen])
         _train(folder)
-        parts = [(i, p) for i, s in enumerate(people) for p in excerpts(audio, s)]
-        heard = features(
-            folder / "features" / "people",
-            "all",
-            lambda: (delivered(samples) for _, samples in parts),
+        heard = people_features(
+            folder, "people", lambda: (p for s in people for p in excerpts(audio, s))
         )
-        places_of_people = np.array([i for i, _ in parts])
+        counts = [len(excerpt_starts(audio, s)) for s in people]
+        places_of_people = np.repeat(np.arange(len(people)), counts)
         return cls(
             folder=folder,
             audio=audio,
+            apart=apart,
             chosen=chosen,
             classes={
                 n: (_clean(n, folder, chosen), places) for n in (*DECODERS, STUDIO)
@@ -104,7 +109,7 @@ class Setting:
         return test[:: max(1, len(test) // N_CHANGED)][:N_CHANGED]
 
     def tested(self) -> list[int]:
-        """Return which of the others are changed for the numbers that count."""
+        """Return which of the others are changed: no setting was chosen on them."""
         first = self.changed()
         return [
             i for i, s in enumerate(self.chosen) if not s.is_dev and i not in first

@@ -48,8 +48,7 @@ def _summary(d: Json) -> str:
     rows = [
         *_naming_rows(d),
         *_accused_rows(d),
-        *_lost(d["transformations"]["test"], ""),
-        *_lost(d["transformations"]["development"], "first set, all changes: "),
+        *_lost(d["transformations"]),
         [
             "seconds of one core for a minute of sound, without decoding it",
             "0.5",
@@ -83,17 +82,29 @@ def _accused_rows(d: Json) -> list[list[str]]:
          _rate(people["called_ai"])],
         ["the same, of recordings that no setting was chosen on", "0.01",
          _rate(people["called_ai_test_half"])],
+        *_apart_rows(d),
         ["recordings by people called `ai`, one excerpt each, with that model asked",
          "0.01", _rate(asked["people_called_ai"])],
     ]  # fmt: skip
 
 
-def _lost(found: Json, before: str) -> list[list[str]]:
+def _apart_rows(d: Json) -> list[list[str]]:
+    if not (apart := d.get("apart")):
+        return []
+    return [
+        ["recordings by people of other collections called `ai`, all excerpts", "0.01",
+         _rate(apart["called_ai"])],
+        ["the same, of collections that settings were chosen on", "0.01",
+         _rate(apart["called_ai_seen"])],
+    ]  # fmt: skip
+
+
+def _lost(found: Json) -> list[list[str]]:
     rows = []
     for family, target in _FAMILIES.items():
         most, kind = found["nearest_lost_most"][family]
         mean = found["nearest_lost_mean"][family]
-        what = f"{before}right class nearest, lost under {family}, mean (worst)"
+        what = f"right class nearest, lost under {family}, mean (worst)"
         rows.append([what, target, f"{mean:.3f} ({most:.3f}: {kind})"])
     return rows
 
@@ -126,35 +137,13 @@ def _generators(d: Json) -> str:
 
 
 def _changes(d: Json) -> str:
-    test = d["transformations"]["test"]["table"]
-    every = d["transformations"]["development"]["table"]
-
-    def cell(row: Json | None, key: str) -> str:
-        return "–" if row is None else f"{row[key]['rate']:.3f}"
-
+    keys = "nearest_right", "right", "right_wary"
     rows = [
-        [
-            kind,
-            cell(test.get(kind), "nearest_right"),
-            cell(test.get(kind), "right"),
-            cell(row, "nearest_right"),
-            cell(row, "right"),
-            cell(row, "right_wary"),
-            _of(row["people_called_ai"]),
-        ]
-        for kind, row in every.items()
+        [kind, *(f"{row[k]['rate']:.3f}" for k in keys), _of(row["people_called_ai"])]
+        for kind, row in d["transformations"]["table"].items()
     ]
     return _table(
-        [
-            "Change",
-            "Nearest, test",
-            "And `ai`, test",
-            "Nearest, first set",
-            "And `ai`, first set",
-            "And `ai`, wary",
-            "People called `ai`",
-        ],
-        rows,
+        ["Change", "Nearest", "And `ai`", "And `ai`, wary", "People called `ai`"], rows
     )
 
 
@@ -199,7 +188,8 @@ def _songs(d: Json) -> str:
         for step, row in d["songs"]["steps"].items()
     ]
     return _table(
-        ["Step", "Traces", "Reconstruction", "Likelihood", "`studio` nearest"], rows
+        ["Step", "Traces, doubled", "Reconstruction", "Likelihood", "`studio` nearest"],
+        rows,
     )
 
 
@@ -222,9 +212,17 @@ def _lengths(d: Json) -> str:
 
 
 def _people(d: Json) -> str:
+    return _by_collection(d["people"]["by_collection"])
+
+
+def _apart(d: Json) -> str:
+    return _by_collection(d["apart"]["by_collection"])
+
+
+def _by_collection(found: Json) -> str:
     rows = [
-        [name, _of(found), f"up to {found['interval_90'][1]:.2f}"]
-        for name, found in d["people"]["by_collection"].items()
+        [name, _of(row), f"up to {row['interval_90'][1]:.2f}"]
+        for name, row in found.items()
     ]
     return _table(["Collection", "Called `ai`", "90 % interval"], rows)
 
@@ -238,4 +236,5 @@ TABLES: dict[str, Callable[[Json], str]] = {
     "clips": _clips,
     "lengths": _lengths,
     "people": _people,
+    "apart": _apart,
 }

@@ -52,6 +52,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         summary="Measure which generator is named, what breaks it, who is accused.",
         options=(
             "--audio DIR: recordings and generated clips with a MANIFEST.csv.",
+            "--people DIR: other recordings by people, a folder a collection.",
             "--docs: write the tables of docs/origin.md, too.",
         ),
     ),

@@ -281,7 +281,7 @@ def test_silence_and_scraps_are_errors(
 
 
 def test_damage_is_told(tmp_path: Path, generated: dict[str, list[Path]]) -> None:
-    """Altered residuals and a newer format are refused by name."""
+    """Altered residuals and other formats are refused, and what to do is said."""
     OriginRegistry.open(tmp_path).enroll("a", generated["even"])
     (rows,) = tmp_path.glob("*.npz")
     whole = rows.read_bytes()
@@ -291,7 +291,10 @@ def test_damage_is_told(tmp_path: Path, generated: dict[str, list[Path]]) -> Non
     rows.write_bytes(whole)
     (about,) = tmp_path.glob("*.json")
     about.write_text(json.dumps({**json.loads(about.read_text()), "format": 99}))
-    with pytest.raises(MatchIndexError, match="format 99"):
+    with pytest.raises(MatchIndexError, match=r"format 99.*Upgrade"):
+        OriginRegistry.open(tmp_path)
+    about.write_text(json.dumps({**json.loads(about.read_text()), "format": 3}))
+    with pytest.raises(MatchIndexError, match=r"Remove the folder .* and enrol again"):
         OriginRegistry.open(tmp_path)
     about.write_text("{")
     with pytest.raises(MatchIndexError, match="damaged"):

@@ -12,9 +12,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from contrafact.matching.origin import pulse as pulses
 from contrafact.matching.origin.chain import RATE
+from contrafact.matching.origin.flux import moving
 from contrafact.matching.origin.nulls import Null
 from contrafact.matching.origin.pulse import PULSE_AXIS, pulse
-from contrafact.matching.origin.residual import AXIS, STEP, mean_spectrum, residual
+from contrafact.matching.origin.residual import AXIS, BIN_HZ, STEP, residual, spectra
 from contrafact.matching.origin.scaling import Template, transformed
 
 CLOSE = 1e-9
@@ -41,8 +42,54 @@ def test_a_pulse_is_seen_where_the_mean_spectrum_shows_nothing() -> None:
     with_it, without = _beating(80.0, 0.05), _beating(80.0, 0.0)
     assert _at(pulse(with_it), 80.0) > 1.0
     assert _at(pulse(without), 80.0) < 0.7
-    both = [residual(mean_spectrum(s)) for s in (with_it, without)]
+    both = [residual(spectra(s)) for s in (with_it, without)]
     assert abs(float(both[0].std()) - float(both[1].std())) < 0.05
+
+
+def _framed(hop: int, seed: int = 3) -> Any:
+    """Return ten seconds of noise that was given one even spectrum frame by frame."""
+    n = 4 * hop
+    window = np.hanning(n + 1)[:-1]
+    noise = np.random.default_rng(seed).standard_normal(10 * RATE)
+    frames = np.lib.stride_tricks.sliding_window_view(noise, n)[::hop]
+    spectra_of = np.fft.rfft(frames * window)
+    sound = np.zeros(len(frames) * hop + n)
+    for i, frame in enumerate(np.fft.irfft(spectra_of / np.abs(spectra_of))):
+        sound[i * hop : i * hop + n] += window * frame
+    return (0.1 * sound / sound.std()).astype(np.float32)
+
+
+def test_what_is_made_in_frames_moves_on_at_their_rate() -> None:
+    """31.25 frames a second are a line in the change of the spectrum alone."""
+    step_hz = 1 / 96
+
+    def line(sound: Any, hz: float) -> float:
+        lines = moving(sound, step_hz)
+        place = round(hz / step_hz)
+        return float(lines[place - 2 : place + 3].max() / lines[480:].mean())
+
+    sound = _framed(512)
+    assert line(sound, 31.25) > 100.0
+    assert line(sound, 27.0) < 12.0
+    assert line(_beating(31.25, 0.0), 31.25) < 12.0
+    assert _at(pulse(sound), 31.25) > 2.0
+
+
+def test_a_note_counts_for_no_more_than_a_line_that_stays() -> None:
+    """However loud it is: half of the time it is not there."""
+    rng = np.random.default_rng(5)
+    time = np.arange(20 * RATE) / RATE
+    tone = np.sin(2 * np.pi * 1_000.0 * time) * (time < 10)
+    stays = np.sin(2 * np.pi * 2_000.0 * time)
+    noise = 0.05 * rng.standard_normal(len(time))
+
+    def left(level: float) -> Any:
+        sound = noise + level * tone + 0.002 * stays
+        return residual(spectra(sound.astype(np.float32)))
+
+    low, line = (round(hz / BIN_HZ) for hz in (1_000.0, 2_000.0))
+    assert left(0.3)[low] == pytest.approx(left(0.03)[low], abs=0.1)
+    assert left(0.3)[line] > left(0.3)[low]
 
 
 def test_speed_moves_a_pulse_along_its_axis() -> None:

@@ -29,8 +29,8 @@ __all__ = [
     "write_class",
 ]
 
-FORMAT = 3
-"""3: with pulses at rates that do not depend on the length of the sound. Older classes
+FORMAT = 4
+"""4: residuals of each second, pulses with the change of the spectrum. Older classes
 are enrolled again."""
 
 
@@ -200,10 +200,7 @@ def _read(path: Path) -> Enrolled:
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
-            raise MatchIndexError(
-                f"{path} has format {about['format']}; this version reads {FORMAT}. "
-                "Upgrade contrafact, or enrol the class again."
-            )
+            raise MatchIndexError(_other_format(path, about))
         rows = path.with_name(f"{path.stem}-{about['rows'][:12]}.npz").read_bytes()
         if hashlib.sha256(rows).hexdigest() != about["rows"]:
             raise ValueError("its residuals were altered")
@@ -214,6 +211,20 @@ def _read(path: Path) -> Enrolled:
         raise MatchIndexError(
             f"{path} is damaged: {error}. Remove its files and enrol the class again."
         ) from error
+
+
+def _other_format(path: Path, about: dict[str, Any]) -> str:
+    """Return what to do about a class of another format."""
+    name, found = about.get("name", "a class"), about["format"]
+    if isinstance(found, int) and found < FORMAT:
+        return (
+            f"{path} holds {name} in format {found}, which heard less; this version "
+            f"reads {FORMAT}. Remove the folder {path.parent} and enrol again."
+        )
+    return (
+        f"{path} holds {name} in format {found}; this version reads {FORMAT}. "
+        "Upgrade contrafact."
+    )
 
 
 def _enrolled(about: dict[str, Any], rows: bytes) -> Enrolled:

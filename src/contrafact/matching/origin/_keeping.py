@@ -28,7 +28,7 @@ from contrafact.matching.origin.scores import ClassNulls, Usual, ViewNulls
 
 __all__ = ["forget_calibration", "keep_calibration", "kept_calibration", "key_of"]
 
-_FORMAT = 4
+_FORMAT = 5
 """To be raised whenever the same rows would give another calibration."""
 _NULLS = ("top", "top_residual", "top_pulse", "comb")
 _VIEWS = ("residual", "pulse", "both")

@@ -67,7 +67,7 @@ def find_comb(values: Values) -> Comb:
     """Return the comb that stands out most.
 
     Args:
-        values: A residual over the bins of `mean_spectrum`, dB.
+        values: A residual over the bins of `spectra`, dB.
     """
     spacings, bins, starts = _teeth()
     band = values[round(_LOW_HZ / BIN_HZ) : round(HIGH_HZ / BIN_HZ) + 1]

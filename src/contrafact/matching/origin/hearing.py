@@ -21,9 +21,9 @@ from contrafact.matching.origin.pulse import pulse
 from contrafact.matching.origin.residual import (
     BIN_HZ,
     Values,
-    mean_spectrum,
     on_log_axis,
     residual,
+    spectra,
 )
 
 __all__ = ["Heard", "Row", "hear", "hear_samples"]
@@ -99,8 +99,8 @@ def _heard(prepared: Prepared, path: Path | None, in_pieces: bool) -> Heard:
     rows, spectrum = [], None
     for channel in prepared.channels:
         for piece in _pieces(channel.samples) if in_pieces else [channel.samples]:
-            spectrum = mean_spectrum(piece)
-            left = residual(spectrum)
+            frames = spectra(piece)
+            spectrum, left = frames.mean(axis=0), residual(frames)
             both = np.stack([on_log_axis(left), pulse(piece)])
             rows.append(Row(channel=channel.name, values=both, comb=find_comb(left)))
     return Heard(

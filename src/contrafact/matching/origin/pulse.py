@@ -20,6 +20,7 @@ from scipy.fft import ifft, next_fast_len, rfft
 from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
 from contrafact.matching.origin.chain import RATE, Samples
+from contrafact.matching.origin.flux import moving
 from contrafact.matching.origin.residual import AXIS, STEP, Values
 
 __all__ = ["PULSE_AXIS", "pulse"]
@@ -47,6 +48,8 @@ _STEP_HZ = 1 / 96
 """Between rates that are looked at, however long the sound is. On the grid of each
 sound's own length, levels follow a pattern of that length, and a class whose
 recordings are all as long is known by it."""
+_MOVING_COUNTS = 0.5
+"""Of a spectrum's change, beside the power of all bands."""
 _SMOOTH = 301
 _CLIP = 3.0
 
@@ -69,7 +72,11 @@ def pulse(samples: Samples) -> Values:
         band = flat[round(low * n / RATE) : round(high * n / RATE)]
         lines = _at_rates(*_beating(band, n), n_rates + width)
         summed += (lines / (uniform_filter1d(lines, width) + 1e-30))[:n_rates]
-    alone = _alone(summed / len(_BANDS_HZ), width)
+    level = summed / len(_BANDS_HZ)
+    lines = moving(samples, _STEP_HZ)
+    around = uniform_filter1d(lines, width) + 1e-30
+    level[: len(lines)] += _MOVING_COUNTS * lines / around
+    alone = _alone(level, width)
     return _on_axis(np.log(alone + 1e-3))
 
 

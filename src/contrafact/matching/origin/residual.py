@@ -1,8 +1,9 @@
 """What a decoder leaves in the mean spectrum, on an axis where speed is a shift.
 
-The mean log spectrum of a recording, less its smooth envelope: music averages
-out, what a decoder adds to every frame stays. No peaks are picked and no hull
-is drawn: the whole residual is kept and later compared as a whole.
+The log spectrum of each second or so, less its smooth envelope and softly held, in
+the mean: music averages out, what a decoder adds to every frame stays. A note counts
+for so much while it sounds, however loud it is, and not at all later. No peaks are
+picked and no hull is drawn: the whole residual is kept and later compared as a whole.
 
 References:
     "Source tracing by average residuals" in speech (arXiv 2411.14013), for mean
@@ -27,9 +28,9 @@ __all__ = [
     "LOW_HZ",
     "STEP",
     "Values",
-    "mean_spectrum",
     "on_log_axis",
     "residual",
+    "spectra",
 ]
 
 Values = NDArray[np.float64]
@@ -44,13 +45,15 @@ AXIS: Values = LOW_HZ * np.exp(STEP * np.arange(int(np.log(HIGH_HZ / LOW_HZ) / S
 
 _HOP = N_FFT // 2
 _SMOOTH_HZ = 40.0
-_CLIP_DB = 2.0
+_BLOCK = 5
+"""Frames, 1.3 s, whose mean is looked at by itself."""
+_CLIP_DB = 4.0
 """Partials of held notes stand out by much more; they shall not count for more."""
 _QUIET = 1e-4
 
 
-def mean_spectrum(samples: Samples) -> Values:
-    """Return the mean log power spectrum of sound at 16 kHz.
+def spectra(samples: Samples) -> Values:
+    """Return the log power spectra of sound at 16 kHz.
 
     Frames 40 dB below the median do not count.
 
@@ -58,25 +61,31 @@ def mean_spectrum(samples: Samples) -> Values:
         samples: `(time,)`, at least 8,192.
 
     Returns:
-        dB, `(4097,)`, up to 8 kHz.
+        dB, `(n_frames, 4097)`, up to 8 kHz.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::_HOP]
     window = np.hanning(N_FFT).astype(np.float32)
     power = np.square(np.abs(rfft(frames * window, axis=1)))
     level = power.sum(axis=1)
     kept = power[level >= _QUIET * np.median(level)]
-    return np.asarray(10 * np.log10(kept + 1e-10).mean(axis=0), np.float64)
+    return np.asarray(10 * np.log10(kept + 1e-10), np.float64)
 
 
-def residual(spectrum: Values) -> Values:
-    """Return what of a mean spectrum is not its smooth envelope.
+def residual(frames: Values) -> Values:
+    """Return what of spectra is not their smooth envelope, in the mean over time.
 
     Args:
-        spectrum: As of `mean_spectrum`.
+        frames: As of `spectra`.
 
     Returns:
-        dB, softly held within ±2, of the same shape.
+        dB, each 1.3 s softly held within ±4, `(4097,)`.
     """
+    count = max(1, round(len(frames) / _BLOCK))
+    parts = [_left(part.mean(axis=0)) for part in np.array_split(frames, count)]
+    return np.asarray(np.mean(parts, axis=0))
+
+
+def _left(spectrum: Values) -> Values:
     width = round(_SMOOTH_HZ / BIN_HZ) | 1
     envelope = gaussian_filter1d(median_filter(spectrum, width), width / 4)
     return np.asarray(_CLIP_DB * np.tanh((spectrum - envelope) / _CLIP_DB))
