@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,9 @@ from contrafact.matching.origin import OriginRegistry
 from contrafact.matching.origin import _keeping as keeping_module
 from contrafact.matching.origin import registry as registry_module
 from contrafact.matching.origin.chain import RATE
+from contrafact.matching.origin.comb import Comb
+from contrafact.matching.origin.hearing import hear
+from contrafact.matching.origin.joining import decide
 
 Write = Callable[..., Path]
 Sound = Callable[..., "np.ndarray[tuple[int], np.dtype[np.float32]]"]
@@ -77,6 +81,24 @@ def test_a_generator_that_was_never_enrolled_is_described_not_named(
     assert (finding.verdict, finding.generator) == ("ai", None)
     assert finding.measurements["comb_spacing_hz"] == pytest.approx(50.0, rel=1e-3)
     assert "320 samples at 16 kHz" in finding.description
+
+
+def test_an_even_comb_alone_accuses_nobody(
+    registry: OriginRegistry, write: Write, music: Sound
+) -> None:
+    """Thirty-second notes of a machine have one; it is told, and is no verdict."""
+    heard = hear(write(music(511)))
+    (row,) = heard.rows
+    plain = replace(row, comb=Comb(spacing_hz=18.0, score=1_000.0, n_lines=280))
+    before, after = (
+        decide(h, registry.calibration())
+        for h in (heard, replace(heard, rows=(plain,)))
+    )
+    (comb,) = (e for e in after.evidence if e.kind == "comb")
+    assert comb.p_value is not None
+    assert comb.p_value < 1e-6
+    assert before.verdict != "ai"
+    assert (after.verdict, after.probability) == (before.verdict, before.probability)
 
 
 def test_a_registry_reads_back_as_it_was(
