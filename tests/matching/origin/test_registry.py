@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -321,15 +320,3 @@ def test_damage_is_told(tmp_path: Path, generated: dict[str, list[Path]]) -> Non
     about.write_text("{")
     with pytest.raises(MatchIndexError, match="damaged"):
         OriginRegistry.open(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_minute_costs_half_a_second(
-    registry: OriginRegistry, write: Write, music: Sound
-) -> None:
-    """Of one core, decoding included, once the registry is calibrated."""
-    path = write(music(906, 60.0))
-    registry.calibration()
-    started = time.process_time()
-    registry.identify(path)
-    assert time.process_time() - started < 0.5
