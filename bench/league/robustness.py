@@ -34,7 +34,7 @@ from transforms import codec, pitch, stretch
 from truth import LeagueTruth
 from world import TRUTH, World
 
-from common import RESULTS, mean_interval, rate, say
+from common import mean_interval, rate, say, write_result
 from contrafact.attribution.base import Queries
 from contrafact.attribution.draws import losses_at
 from contrafact.attribution.evaluation import rank_correlations, same_first
@@ -77,14 +77,13 @@ def main() -> None:
     world = World(chosen.folder, chosen.corpus)
     index = fitted_index(world, chosen.folder, chosen.corpus)
     truth = LeagueTruth.read(TRUTH / chosen.corpus)
-    every = [int(r) for r in truth.rows(("unnamed", "named"), "reporting")]
-    rows = every[:: max(1, len(every) // chosen.songs)][: chosen.songs]
+    rows = _spread(truth.rows(("unnamed", "named"), "reporting"), chosen.songs)
     kept = chosen.folder / f"{chosen.corpus}-league"
     groups = world.groups("artist", sorted(set(world.artist.values())))
 
     def influence(queries: list[Queries]) -> NDArray[np.float64]:
-        features = features_of(index, queries, kept)
-        return influence_of_sources(index.scores_of(features), groups)
+        scores = index.scores_of(features_of(index, queries, kept))
+        return influence_of_sources(scores, groups)
 
     least = least_known(world)
 
@@ -94,10 +93,8 @@ def main() -> None:
         return _alike(influence(queries), clean) | {"known": known}
 
     clean = influence([world.query(r) for r in rows])
-    found: dict[str, object] = {
-        "command": f"python bench/league/robustness.py --songs {len(rows)} --keep",
-        "n_songs": len(rows),
-    }
+    command = f"python bench/league/robustness.py --songs {len(rows)} --keep"
+    found: dict[str, object] = {"command": command, "n_songs": len(rows)}
     for name, (change, semitones) in CHANGES.items():
         sounds = [change(_sound(world, r)) for r in rows]
         asked = [world.query(r).prompts for r in rows]
@@ -109,10 +106,15 @@ def main() -> None:
             "right_pitch": rate([moved == semitones for _, moved in best]),
         }
         say(name, 1, 1)
-    text = json.dumps(found, indent=1)
     if chosen.keep:
-        (RESULTS / f"robustness-{chosen.corpus}.json").write_text(text + "\n")
-    print(text)
+        write_result(f"robustness-{chosen.corpus}", found)
+    else:
+        print(json.dumps(found, indent=1))
+
+
+def _spread(every: NDArray[np.intp], count: int) -> list[int]:
+    """Return some of the queries, as far apart as may be."""
+    return [int(r) for r in every[:: max(1, len(every) // count)][:count]]
 
 
 def _alike(found: NDArray[np.float64], clean: NDArray[np.float64]) -> dict[str, object]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from queries import catalog_queries
 
 from contrafact.catalog.atomic import write_json
-from contrafact.matching.fingerprint import FingerprintIndex, _segments
+from contrafact.matching.fingerprint import FingerprintIndex
 from contrafact.matching.fingerprint._codes import FRAMES_PER_CODE
 from contrafact.matching.fingerprint._hashes import N_KEYS
 from contrafact.matching.fingerprint._notes import BYTES_PER_ROW
@@ -32,6 +32,8 @@ from contrafact.matching.fingerprint._segments import (
     FRAMES_PER_ROW,
     PLACES_PER_FRAME,
     Segment,
+    checksums,
+    write_arrays,
 )
 from contrafact.matching.fingerprint._spectrum import FRAMES_PER_S
 
@@ -68,11 +70,11 @@ def write_synthetic(path: Path, real: Segment, hours: float) -> int:
     shapes |= {"table": table.shape, "starts": starts.shape, "ends": starts.shape}
     shapes |= {"code": code.shape, "code_order": code.shape}
     shapes["notes"] = (n_frames // FRAMES_PER_ROW, BYTES_PER_ROW)
-    _segments._write(
+    write_arrays(
         path,
         shapes,
         parts,
-        crc32=_segments._sums(starts=starts, ends=starts + _RECORDING_FRAMES),
+        crc32=checksums(starts=starts, ends=starts + _RECORDING_FRAMES),
         recording_ids=[f"synthetic-{i}" for i in range(n_recordings)],
     )
     return n

@@ -8,14 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from contrafact.core.errors import MatchIndexError
-from contrafact.matching.fingerprint import _pairing, _segments
+from contrafact.matching.fingerprint import _merging, _pairing, _segments
 from contrafact.matching.fingerprint._hashes import N_KEYS, Hashes
 from contrafact.matching.fingerprint._manifest import Part
+from contrafact.matching.fingerprint._merging import merge_segments
 from contrafact.matching.fingerprint._notes import BYTES_PER_ROW
 from contrafact.matching.fingerprint._segments import (
     PLACES_PER_FRAME,
     Segment,
-    merge_segments,
     write_segment,
 )
 
@@ -74,7 +74,7 @@ def test_merging_keeps_all_but_what_was_deleted(
     postings_at_once: int,
 ) -> None:
     """Postings and notes of live recordings are the same before and after."""
-    monkeypatch.setattr(_segments, "_RANGE", postings_at_once)
+    monkeypatch.setattr(_merging, "_RANGE", postings_at_once)
     one = _segment(tmp_path / "1", rng, "ABC", 200)
     two = _segment(tmp_path / "2", rng, "DEFG", 300)
     merge_segments(tmp_path / "3", [one, two], [frozenset("B"), frozenset("DG")])

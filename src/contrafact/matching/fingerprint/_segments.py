@@ -11,7 +11,6 @@ small arrays and the size of the file, so that damage is found at opening.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import zlib
@@ -29,7 +28,18 @@ from contrafact.core.errors import MatchIndexError
 from contrafact.matching.fingerprint._codes import FRAMES_PER_CODE
 from contrafact.matching.fingerprint._hashes import N_KEYS
 
-__all__ = ["VERSION", "Segment", "merge_segments", "write_segment"]
+__all__ = [
+    "CHECKED",
+    "FRAMES_PER_ROW",
+    "PLACES_PER_FRAME",
+    "VERSION",
+    "Segment",
+    "checksums",
+    "is_marked",
+    "table_of",
+    "write_arrays",
+    "write_segment",
+]
 
 VERSION = 2
 _MAGIC = b"cfprint\n"
@@ -38,10 +48,9 @@ PLACES_PER_FRAME = 2
 """What times of hashes are counted in."""
 FRAMES_PER_ROW = 2
 """Of the map, in one row of the notes that are kept."""
-_RANGE = 1 << 22  # postings merged at a time
 _TABLE_FROM = 1 << 25  # postings, from which a table of all keys is small beside them
 _N_SOME_CODES = 4_096  # of a segment, that are held in memory
-_CHECKED = ("starts", "ends")
+CHECKED = ("starts", "ends")
 _DTYPES: dict[str, np.dtype[Any]] = {
     "key": np.dtype("<u4"),
     "table": np.dtype("<u4"),
@@ -105,7 +114,7 @@ class Segment:
             ids = tuple(str(one) for one in header["recording_ids"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from error
-        for name in _CHECKED:
+        for name in CHECKED:
             if zlib.crc32(arrays[name].tobytes()) != header["crc32"].get(name):
                 raise _damaged(path, ValueError(f"'{name}' was altered"))
         if not len(ids) == len(arrays["starts"]) == len(arrays["ends"]):
@@ -260,16 +269,16 @@ def write_segment(path: Path, arrays: Arrays, recording_ids: Sequence[str]) -> N
         StorageError: If the disk is full or not writable.
     """
     order = np.argsort(arrays["code"], kind="stable")
-    table = _table(len(arrays["key"]), [arrays["key"]])
+    table = table_of(len(arrays["key"]), [arrays["key"]])
     arrays = {**arrays, "table": table, "code_order": order}
     whole = {name: np.ascontiguousarray(arrays[name], d) for name, d in _DTYPES.items()}
     shapes = {name: array.shape for name, array in whole.items()}
     parts = {name: iter([array]) for name, array in whole.items()}
-    crc32 = _sums(starts=whole["starts"], ends=whole["ends"])
-    _write(path, shapes, parts, crc32=crc32, recording_ids=recording_ids)
+    crc32 = checksums(starts=whole["starts"], ends=whole["ends"])
+    write_arrays(path, shapes, parts, crc32=crc32, recording_ids=recording_ids)
 
 
-def _table(n: int, keys: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
+def table_of(n: int, keys: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
     """Return where each key begins, nothing if there are too few postings."""
     if n < _TABLE_FROM:
         return np.zeros(0, np.int64)
@@ -279,11 +288,12 @@ def _table(n: int, keys: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
     return np.cumsum(counts)
 
 
-def _sums(**arrays: NDArray[Any]) -> dict[str, int]:
+def checksums(**arrays: NDArray[Any]) -> dict[str, int]:
+    """Return the CRC-32 of arrays as they are kept, by their names."""
     return {k: zlib.crc32(v.astype(_DTYPES[k]).tobytes()) for k, v in arrays.items()}
 
 
-def _write(
+def write_arrays(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
     parts: Mapping[str, Iterator[NDArray[Any]]],
@@ -291,6 +301,18 @@ def _write(
     crc32: Mapping[str, int],
     recording_ids: Sequence[str],
 ) -> None:
+    """Write a segment whose arrays come in parts, whole or not at all.
+
+    Args:
+        path: Of the file.
+        shapes: Of every array, by the names of `Segment`.
+        parts: What each is made of, one after the other.
+        crc32: As from `checksums`, of those that are checked.
+        recording_ids: In order of `starts`.
+
+    Raises:
+        StorageError: If the disk is full or not writable.
+    """
     entries, bounds, offset = {}, {}, 0
     for name, dtype in _DTYPES.items():
         entries[name] = {"offset": offset, "shape": list(shapes[name])}
@@ -314,124 +336,3 @@ def _write(
             # Up to the next array there are zeros, which need not be written.
             file.truncate(begin + bounds[name])
             file.seek(begin + bounds[name])
-
-
-def merge_segments(
-    path: Path, segments: Sequence[Segment], deleted: Sequence[frozenset[str]]
-) -> None:
-    """Write one segment that holds several, without what was deleted of each.
-
-    Memory stays bounded: postings are merged one range of hashes at a time.
-
-    Raises:
-        StorageError: If the disk is full or not writable.
-    """
-    merged = _Merged(segments, deleted)
-    crc32 = _sums(starts=merged.starts, ends=merged.ends)
-    parts: dict[str, Iterator[NDArray[Any]]] = {
-        name: merged.postings(name) for name in ("key", "place", "pitch", "span")
-    }
-    parts |= {name: iter([getattr(merged, name)]) for name in (*_CHECKED, "table")}
-    parts["notes"] = merged.rows()
-    parts |= {"code": merged.codes(), "code_order": merged.code_order()}
-    _write(path, merged.shapes, parts, crc32=crc32, recording_ids=merged.recording_ids)
-
-
-class _Merged:
-    """Several segments as if they were one."""
-
-    def __init__(
-        self, segments: Sequence[Segment], deleted: Sequence[frozenset[str]]
-    ) -> None:
-        self._segments = segments
-        self._is_kept = [
-            np.array([one not in gone for one in s.recording_ids], bool)
-            for s, gone in zip(segments, deleted, strict=True)
-        ]
-        self._n_ranges = 1 + sum(len(s.key) for s in segments) // _RANGE
-        self._shifts: list[NDArray[np.int64]] = []
-        starts, ends, self.recording_ids = [], [], list[str]()
-        begin = 0
-        for segment, is_kept in zip(segments, self._is_kept, strict=True):
-            old = segment.starts.astype(np.int64)
-            lengths = np.where(is_kept, segment.ends - old, 0)
-            new = begin + np.cumsum(lengths) - lengths
-            begin += int(lengths.sum())
-            self._shifts.append(new - old)
-            starts.append(new[is_kept])
-            ends.append((new + lengths)[is_kept])
-            self.recording_ids += np.array(segment.recording_ids, object)[
-                is_kept
-            ].tolist()
-        self.starts, self.ends = np.concatenate(starts), np.concatenate(ends)
-        self.shapes: dict[str, tuple[int, ...]] = {
-            "starts": self.starts.shape,
-            "ends": self.ends.shape,
-            "notes": (begin // FRAMES_PER_ROW, segments[0].notes.shape[1]),
-        }
-        n = sum(len(keys) for keys in self.postings("key"))
-        self.table = _table(n, self.postings("key"))
-        self.shapes["table"] = self.table.shape
-        for name in ("key", "place", "pitch", "span"):
-            self.shapes[name] = (n,)
-        n_codes = int(((self.ends - self.starts) // FRAMES_PER_CODE).sum())
-        self.shapes |= {"code": (n_codes,), "code_order": (n_codes,)}
-
-    def postings(self, name: str) -> Iterator[NDArray[Any]]:
-        """Yield one array of the postings, one range of hashes after the other."""
-        edges = np.linspace(0, N_KEYS, self._n_ranges + 1).astype(np.uint32)
-        for low, high in itertools.pairwise(edges):
-            keys, values = [], []
-            for i, segment in enumerate(self._segments):
-                first, last = np.searchsorted(segment.key, [low, high])
-                place = segment.place[first:last]
-                frame = place // PLACES_PER_FRAME
-                owner = np.searchsorted(segment.starts, frame, side="right") - 1
-                is_live = self._is_kept[i][owner]
-                keys.append(segment.key[first:last][is_live])
-                if name == "place":
-                    shift = self._shifts[i][owner] * PLACES_PER_FRAME
-                    values.append((place + shift)[is_live])
-                else:
-                    values.append(getattr(segment, name)[first:last][is_live])
-            order = np.argsort(np.concatenate(keys), kind="stable")
-            yield np.concatenate(values)[order]
-
-    def rows(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the rows of notes of what is kept."""
-        for segment, is_kept in zip(self._segments, self._is_kept, strict=True):
-            for i in np.flatnonzero(is_kept):
-                first, last = segment.starts[i], segment.ends[i]
-                yield segment.notes[first // FRAMES_PER_ROW : last // FRAMES_PER_ROW]
-
-    def codes(self) -> Iterator[NDArray[np.uint32]]:
-        """Yield the codes of what is kept."""
-        for segment, is_kept in zip(self._segments, self._is_kept, strict=True):
-            bounds = np.append(segment.code_begins, len(segment.code))
-            for i in np.flatnonzero(is_kept):
-                yield segment.code[bounds[i] : bounds[i + 1]]
-
-    def code_order(self) -> Iterator[NDArray[np.int64]]:
-        """Yield where the codes that are kept are, one range of codes at a time."""
-        n_ranges = 1 + sum(len(s.code) for s in self._segments) // _RANGE
-        edges = np.linspace(0, 1 << 32, n_ranges + 1)[1:-1].astype(np.uint32)
-        bounds, shifts, begin = [], [], 0
-        for segment, is_kept in zip(self._segments, self._is_kept, strict=True):
-            at_edges = segment.codes_up_to(edges, including=False)
-            bounds.append([0, *at_edges.tolist(), len(segment.code)])
-            old = segment.code_begins
-            lengths = np.where(is_kept, np.diff(old, append=len(segment.code)), 0)
-            shifts.append(begin + np.cumsum(lengths) - lengths - old)
-            begin += int(lengths.sum())
-        for i in range(n_ranges):
-            codes, places = [], []
-            for number, segment in enumerate(self._segments):
-                first, last = bounds[number][i : i + 2]
-                place = segment.code_order[first:last].astype(np.int64)
-                owner = np.searchsorted(segment.code_begins, place, side="right") - 1
-                place_kept = self._is_kept[number][owner]
-                codes.append(segment.code[place][place_kept])
-                places.append((place + shifts[number][owner])[place_kept])
-            yield np.concatenate(places)[
-                np.argsort(np.concatenate(codes), kind="stable")
-            ]

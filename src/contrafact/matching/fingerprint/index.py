@@ -34,12 +34,12 @@ from contrafact.matching.fingerprint._manifest import (
     remove_unlisted,
     write_manifest,
 )
+from contrafact.matching.fingerprint._merging import merge_segments
 from contrafact.matching.fingerprint._notes import BYTES_PER_ROW, pack_notes
 from contrafact.matching.fingerprint._search import find_matches
 from contrafact.matching.fingerprint._segments import (
     FRAMES_PER_ROW,
     PLACES_PER_FRAME,
-    merge_segments,
     write_segment,
 )
 from contrafact.matching.fingerprint._spectrum import note_blocks
