@@ -34,7 +34,7 @@ _SMOOTH = 100
 _SHRINK = 4.0
 """Differences below two standard errors are the music that is left in a mean."""
 _ALIKE = 0.35
-_LEAST_SURE = 0.75
+_LEAST_SURE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
