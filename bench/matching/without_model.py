@@ -3,11 +3,11 @@
     python bench/matching/without_model.py     # with --fit, writes the map anew
 
 On the studio model of the ground truth both are known for its generated songs: what
-each song resembles in the corpus, by layer, and what shaped it. With `--truth
-retraining` that is by how much its loss rose when the model was trained again without
-each collection; with `--truth index` it is the share of each artist by the estimator
-`index`. The map from likeness to shares is fitted on the songs of even place within
-their kind and measured on the others.
+each song resembles in the corpus, by layer, and what shaped it. That is by how much its
+loss rose when the model was trained again without each collection. The map from
+likeness to shares is fitted to it on the songs of even place within their kind and
+measured on the others. The same map is then held against the rises without each
+artist, and against the shares of artists by the estimator `index`.
 
 Works and recordings are looked for among the first recordings of each artist
 (`--per-artist`), since hearing the notes of all takes longest. Scores of the
@@ -100,6 +100,7 @@ def likeness(
         found: dict[str, Features] = json.loads(kept.read_text())
         return found
     features = _likeness(world, indexes, row, owners)
+    say(f"likeness of {row}", 1, 1)
     place.mkdir(exist_ok=True)
     kept.write_text(json.dumps(features))
     return features
@@ -201,10 +202,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--audio", type=Path, help="not used: truth is known of one")
     parser.add_argument("--per-artist", type=int, default=4)
-    parser.add_argument("--songs", type=int, default=40, help="half of them to fit on")
-    parser.add_argument(
-        "--truth", choices=("retraining", "index"), default="retraining"
-    )
+    parser.add_argument("--songs", type=int, default=60, help="half of them to fit on")
     parser.add_argument("--fit", action="store_true", help="write the map anew")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
@@ -215,37 +213,53 @@ def main() -> None:
     owners = {kind: {i: owner[i] for i in ids} for kind, owner in kinds.items()}
     rows = {half: songs_of(truth, half, chosen.songs // 2) for half in HALVES}
     every, n = [*rows["choosing"], *rows["reporting"]], len(rows["choosing"])
-    found = []
-    for number, row in enumerate(every):
-        found.append(likeness(world, indexes, row, owners))
-        say("likeness", number + 1, len(every))
-    if chosen.truth == "retraining":
-        kind, names, shares = risen(truth, every)
-    else:
-        kind, names, shares = scored(world, every, chosen.folder)
-    features = table([song[kind] for song in found], names)
+    found = [likeness(world, indexes, row, owners) for row in every]
+    truths = {
+        "retraining, by collection": risen(truth, every, "collection"),
+        "retraining, by artist": risen(truth, every, "artist"),
+        "index, by artist": scored(world, every, chosen.folder),
+    }
+    tables = {
+        against: (table([song[kind] for song in found], names), shares)
+        for against, (kind, names, shares) in truths.items()
+    }
+    features, shares = next(iter(tables.values()))
     weights = weights_of(features[:n], shares[:n], is_fit=chosen.fit)
-    result: dict[str, Any] = {
-        "truth": chosen.truth,
-        "sources": kind,
-        "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
-        "n_sources": len(names),
-        "n_recordings": len(ids),
-        "n_songs_fitted_on": n,
-        **measured(features[n:], shares[n:], weights),
+    figures = {
+        against: {"n_sources": shares.shape[1]}
+        | measured(features[n:], shares[n:], weights)
+        for against, (features, shares) in tables.items()
+    }
+    result = {
+        **described(weights, n_recordings=len(ids), n_songs=n),
+        # What the map was fitted to stands for itself, and comes with the package.
+        **figures.pop("retraining, by collection"),
     }
     if chosen.fit:
         MAP_FILE.write_text(json.dumps(result, indent=1) + "\n")
-    write_result("without-model", result)
+    write_result("without-model", result | {"others": figures})
 
 
-def risen(truth: LeagueTruth, rows: list[int]) -> tuple[str, list[str], Array]:
-    """Return what retraining says: the part of each collection in all rises."""
-    sources = truth.sources("collection")
+def described(weights: Array, *, n_recordings: int, n_songs: int) -> dict[str, Any]:
+    """Return what the map is, and of what."""
+    return {
+        "truth": "retraining",
+        "sources": "collection",
+        "weights": dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True)),
+        "n_recordings": n_recordings,
+        "n_songs_fitted_on": n_songs,
+    }
+
+
+def risen(
+    truth: LeagueTruth, rows: list[int], kind: str
+) -> tuple[str, list[str], Array]:
+    """Return what retraining says: the part of each source in all rises."""
+    sources = truth.sources(kind)
     if sources is None:
-        sys.exit("The models without each collection are not all trained yet.")
+        sys.exit(f"The models without each {kind} are not all trained yet.")
     rises = np.maximum(sources.mean[rows], 1e-9)
-    return "collection", list(sources.names), rises / rises.sum(1, keepdims=True)
+    return kind, list(sources.names), rises / rises.sum(1, keepdims=True)
 
 
 def scored(world: World, rows: list[int], folder: Path) -> tuple[str, list[str], Array]:
