@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from coverage_plot import plot
 
 DOCS = Path(__file__).parent
@@ -222,11 +224,7 @@ def removal_table(found: dict[str, Any]) -> str:
     first = next(iter(found["rise"]))
     for name, rise in found["rise"].items():
         cells = [shown(rise, 3)]
-        cells.append(
-            shown(found["other_songs"][name], 3)
-            if name in found["other_songs"]
-            else "–"
-        )
+        cells.append(shown(found["other_songs"].get(name), 3))
         over = found["times"].get(f"{first} over {name}")
         cells.append(shown(over))
         wins = found["songs_where_larger"].get(name)
