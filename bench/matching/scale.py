@@ -136,7 +136,7 @@ def _measure(large: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     small, index = FingerprintIndex.open(chosen.index), FingerprintIndex.open(large)
     small.identify(asked[0].samples)
     costs: dict[str, list[float]] = {"small": [], "first": [], "again": []}
-    hits = []
+    hits: dict[str, list[bool]] = {"small": [], "again": []}
     for query in asked:
         samples = query.samples
         for name, which in (("small", small), ("first", index), ("again", index)):
@@ -144,7 +144,9 @@ def _measure(large: Path, chosen: argparse.Namespace) -> dict[str, Any]:
             found = which.identify(samples)
             costs[name].append(time.process_time() - began)
             costs.setdefault(f"{name}, wall", []).append(time.perf_counter() - wall)
-        hits.append(query.piece.id in {m.recording_id for m in found})
+            if name in hits:
+                is_hit = query.piece.id in {m.recording_id for m in found}
+                hits[name].append(is_hit)
     milliseconds = {
         name: {
             "median": round(1000 * float(np.median(values)), 1),
@@ -152,7 +154,12 @@ def _measure(large: Path, chosen: argparse.Namespace) -> dict[str, Any]:
         }
         for name, values in costs.items()
     }
-    return {"query_ms": milliseconds, "found": wilson(sum(hits), len(hits))}
+    found_in = {name: wilson(sum(some), len(some)) for name, some in hits.items()}
+    return {
+        "query_ms": milliseconds,
+        "found_in_small": found_in["small"],
+        "found": found_in["again"],
+    }
 
 
 if __name__ == "__main__":
