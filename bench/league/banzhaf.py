@@ -110,9 +110,10 @@ def weights(is_out: Array, losses: Array, ridge: float) -> Array:
         losses: `(n_half, n_query)`.
         ridge: Times the number of halves.
     """
-    x, y = is_out - is_out.mean(0), losses - losses.mean(0)
+    x = is_out - is_out.mean(0)
     penalty = ridge * len(x) * np.eye(x.shape[1])
-    found: Array = np.linalg.solve(x.T @ x + penalty, x.T @ y).T
+    # Centred columns take no notice of what all losses have in common.
+    found: Array = np.linalg.solve(x.T @ x + penalty, x.T @ losses).T
     return found
 
 

@@ -40,9 +40,10 @@ def build(
     """Build the index that attribution by a model reads.
 
     It keeps, for every recording the model was trained on, how the recording
-    pulls the model; and listens for copies among them, which share what one of
-    them would have. Run it again after it was interrupted: it goes on where it
-    stopped.
+    pulls the model; listens for copies among them, which share what one of them
+    would have; and measures how well the model knows some of them, since for a song
+    that it knows less nobody is named. Run it again after it was interrupted: it
+    goes on where it stopped.
 
     Example:
         contrafact index build --model mine -w ws
