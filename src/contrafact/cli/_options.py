@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contrafact.catalog import Workspace
 
 __all__ = [
+    "EncoderOption",
     "JsonOption",
     "ModelOption",
     "ReportOption",
@@ -48,6 +49,15 @@ ModelOption = Annotated[
         metavar="MODEL",
         show_default=False,
         help="A model of the workspace, as listed by 'contrafact models list'.",
+    ),
+]
+EncoderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME=FOLDER",
+        show_default=False,
+        help="Ask a published network, too; FOLDER holds its weights. May be repeated.",
     ),
 ]
 ReportOption = Annotated[

@@ -22,6 +22,7 @@ from contrafact.cli import (
     consent,
     corpus,
     demo,
+    encoder,
     generate,
     identify,
     index,
@@ -181,6 +182,7 @@ app.command("attribute", rich_help_panel=_ANSWERS)(attribute.attribute)
 app.add_typer(origin.app, name="origin", rich_help_panel=_ANSWERS)
 app.command("verify", rich_help_panel=_ANSWERS)(verify.verify)
 app.command("identify", rich_help_panel=_ANSWERS)(identify.identify)
+app.add_typer(encoder.app, name="encoder", rich_help_panel=_ANSWERS)
 app.command("screen", rich_help_panel=_ANSWERS)(screen.screen)
 app.add_typer(release.app, name="release", rich_help_panel=_EVIDENCE)
 app.command("withdraw", rich_help_panel=_EVIDENCE)(withdraw.withdraw)

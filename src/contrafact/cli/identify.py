@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contrafact.cli._options import (
+    EncoderOption,
     JsonOption,
     ReportOption,
     WorkspaceOption,
@@ -38,6 +39,7 @@ def identify(
             "--seconds", min=1.0, metavar="N", help="Listen to so much of it."
         ),
     ] = 600.0,
+    encoder: EncoderOption = None,
     report: ReportOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -49,6 +51,9 @@ def identify(
     rhythm apart. What is not certain is not named. It is likeness, never
     influence, and no proof of copying.
 
+    --encoder adds what a published network hears, such as CLEWS or CLAP, whose
+    weights you have: contrafact encoder list.
+
     Only recordings of the workspace's catalog are known. The exit code is 4 if
     the file cannot be read; there is a record of it all the same.
 
@@ -56,20 +61,18 @@ def identify(
         contrafact identify upload.mp3 -w ws --report matches.html
     """
     opened = open_workspace(workspace)
+    from contrafact.workflows.encoders import named_encoders
     from contrafact.workflows.identify import identify as run
 
-    words = [
-        "contrafact",
-        "identify",
-        str(audio),
-        "-w",
-        str(named_workspace(workspace)),
-    ]
+    words = ["contrafact", "identify", str(audio)]
+    words += [word for name in encoder or () for word in ("--encoder", name)]
+    words += ["-w", str(named_workspace(workspace))]
     with show_progress(as_json=as_json) as progress:
         found = run(
             opened,
             audio,
             most_s=seconds,
+            encoders=named_encoders(encoder or ()),
             report=report,
             progress=progress,
             command=shlex.join(words),
@@ -120,6 +123,12 @@ def show_record(record: dict[str, Any]) -> None:
             ("work", "joint p", "melody p", "harmony p", "rhythm p", "transposed"),
             map(_work_row, record["works"]),
         )
+    for name, matches in record.get("encoders", {}).items():
+        if not matches:
+            print_lines(f"{name}: like nothing in the catalog, as far as can be said.")
+            continue
+        heads = (f"like, to {name}", "artist", "nearness", "p", "here", "there")
+        print_rows(heads, map(_encoder_row, matches))
 
 
 def _recording_row(match: dict[str, Any]) -> tuple[object, ...]:
@@ -131,6 +140,18 @@ def _recording_row(match: dict[str, Any]) -> tuple[object, ...]:
         f"{match['pitch_semitones']:+.2f}",
         f"{match['tempo_ratio']:.3f}",
         f"{match['false_match_probability']:.1e}",
+    )
+
+
+def _encoder_row(match: dict[str, Any]) -> tuple[object, ...]:
+    best = match["intervals"][0]
+    return (
+        match["title"],
+        match["artist"],
+        f"{match['score']:.3f}",
+        f"{match['p_value']:.1e}",
+        f"{best['query_start_s']:.1f}–{best['query_end_s']:.1f} s",
+        f"{best['reference_start_s']:.1f}–{best['reference_end_s']:.1f} s",
     )
 
 

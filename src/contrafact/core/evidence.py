@@ -8,16 +8,22 @@ influence; what is alike need not have shaped anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from contrafact.core.matches import OriginFinding, RecordingMatch, WorkMatch
+from contrafact.core.matches import (
+    AspectSpan,
+    OriginFinding,
+    RecordingMatch,
+    WorkMatch,
+)
 from contrafact.core.units import Seconds
 
 __all__ = [
     "LAYERS",
     "NOT_MEASURED",
     "Collapse",
+    "EncoderMatch",
     "Evidence",
     "Layer",
     "StyleMatch",
@@ -45,6 +51,24 @@ class StyleMatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderMatch:
+    """A recording that is like a piece to the ear of a learned encoder.
+
+    Attributes:
+        score: Mean nearness of the best pairs of windows: a cosine, or minus a
+            distance, as the encoder compares.
+        p_value: What share of pieces that are like nothing in the catalog reach as
+            much with any of its recordings, in (0, 1].
+        spans: The best pairs of windows, best first.
+    """
+
+    recording_id: str
+    score: float
+    p_value: float
+    spans: tuple[AspectSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What was recognised in one piece of audio; None where nobody looked.
 
@@ -58,6 +82,8 @@ class Evidence:
         recordings: The same recording, whole or in part.
         works: The same work, by aspect.
         style: What sounds alike.
+        encoders: What learned encoders found, by the encoder's name; only those that
+            were asked.
         origin: Which generator made it.
         tags: The tags in the file.
         credentials: What its content credentials say, by name.
@@ -73,6 +99,7 @@ class Evidence:
     recordings: tuple[RecordingMatch, ...] | None = None
     works: tuple[WorkMatch, ...] | None = None
     style: tuple[StyleMatch, ...] | None = None
+    encoders: Mapping[str, tuple[EncoderMatch, ...]] = field(default_factory=dict)
     origin: OriginFinding | None = None
     tags: Mapping[str, str] | None = None
     credentials: Mapping[str, object] | None = None

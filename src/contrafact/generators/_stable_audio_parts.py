@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import (
     AutoencoderOobleck,
     CosineDPMSolverMultistepScheduler,
     StableAudioDiTModel,
     StableAudioProjectionModel,
 )
-from torch import Tensor, nn
+from torch import nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from contrafact.core.errors import ModelFormatError
@@ -37,7 +36,6 @@ from contrafact.generators.loading import (
 __all__ = [
     "StableAudioParts",
     "digest_config",
-    "digest_tensors",
     "quiet_weight_norm",
     "read_parts",
 ]
@@ -109,16 +107,6 @@ def digest_config(config: Mapping[str, Any]) -> bytes:
     }
     plain = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(plain.encode()).digest()
-
-
-def digest_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Return the SHA-256 of tensors with their names, types and shapes."""
-    hasher = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        hasher.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        hasher.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return hasher.digest()
 
 
 @contextmanager

@@ -6,11 +6,13 @@ What the parts of one model are, and how they fit, is known to its adapter.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ from contrafact.core.errors import ModelFormatError
 __all__ = [
     "PICKLE_SUFFIXES",
     "check_safetensors_only",
+    "digest_tensors",
     "load_weights",
     "model_kind",
     "read_config",
@@ -192,3 +195,13 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, of: Path) 
                 "one and the same model."
             )
     module.load_state_dict(dict(weights), strict=False)
+
+
+def digest_tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return the SHA-256 of tensors with their names, types and shapes."""
+    hasher = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        hasher.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        hasher.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.digest()

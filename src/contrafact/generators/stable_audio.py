@@ -33,7 +33,6 @@ from contrafact.generators._stable_audio_conditioning import (
 from contrafact.generators._stable_audio_parts import (
     StableAudioParts,
     digest_config,
-    digest_tensors,
     read_parts,
 )
 from contrafact.generators._stable_audio_sampling import denoise, initial_noise
@@ -43,6 +42,7 @@ from contrafact.generators.checkpoints import (
     read_checkpoint,
     swapped_parameters,
 )
+from contrafact.generators.loading import digest_tensors
 
 __all__ = ["StableAudioGenerator", "load_stable_audio"]
 

@@ -73,6 +73,10 @@ def shifted(evidence: Evidence, by_s: float) -> Evidence:
         works=None
         if evidence.works is None
         else tuple(_moved_work(work, by_s) for work in evidence.works),
+        encoders={
+            name: tuple(replace(m, spans=_moved_spans(m.spans, by_s)) for m in matches)
+            for name, matches in evidence.encoders.items()
+        },
     )
 
 
@@ -95,10 +99,13 @@ def _moved_work(work: WorkMatch, by_s: float) -> WorkMatch:
 
 
 def _moved_aspect(aspect: AspectMatch, by_s: float) -> AspectMatch:
-    spans = (
+    return replace(aspect, spans=_moved_spans(aspect.spans, by_s))
+
+
+def _moved_spans(spans: Iterable[AspectSpan], by_s: float) -> tuple[AspectSpan, ...]:
+    return tuple(
         replace(
             s, query_start_s=s.query_start_s + by_s, query_end_s=s.query_end_s + by_s
         )
-        for s in aspect.spans
+        for s in spans
     )
-    return replace(aspect, spans=tuple(spans))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from contrafact.catalog import Workspace
-from contrafact.core.evidence import NOT_MEASURED, Evidence, StyleMatch
+from contrafact.core.evidence import NOT_MEASURED, EncoderMatch, Evidence, StyleMatch
 from contrafact.core.matches import AspectMatch, RecordingMatch, WorkMatch
 from contrafact.matching.evidence import is_whole
 
@@ -79,6 +79,10 @@ def document(evidence: Evidence, names: Names) -> Json:
         "recordings": _listed(e.recordings, lambda m: _recording(m, e, names)),
         "works": _listed(e.works, lambda m: _work(m, names)),
         "style": _listed(e.style, lambda m: _style(m, names)),
+        "encoders": {
+            name: [_encoded(match, names) for match in matches]
+            for name, matches in e.encoders.items()
+        },
         "origin": NOT_MEASURED if e.origin is None else e.origin.to_json(),
         "tags": NOT_MEASURED if e.tags is None else dict(e.tags),
         "credentials": NOT_MEASURED if e.credentials is None else dict(e.credentials),
@@ -125,6 +129,20 @@ def _style(match: StyleMatch, names: Names) -> Json:
         match.recording_id, (match.recording_id, None, "")
     )
     return {**asdict(match), "title": title, "artist": artist}
+
+
+def _encoded(match: EncoderMatch, names: Names) -> Json:
+    title, artist, _ = names.recordings.get(
+        match.recording_id, (match.recording_id, None, "")
+    )
+    return {
+        "recording_id": match.recording_id,
+        "title": title,
+        "artist": artist,
+        "score": match.score,
+        "p_value": match.p_value,
+        "intervals": [_rounded(asdict(span)) for span in match.spans],
+    }
 
 
 def _rounded(plain: Json) -> Json:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from contrafact.catalog import Workspace
 from contrafact.core.errors import ConfigError
 from contrafact.core.evidence import Evidence
 from contrafact.core.units import Seconds
+from contrafact.workflows.encoders import open_encoders
 from contrafact.workflows.evidence_documents import Names, document, read_names
 from contrafact.workflows.listening import Listening, listen
 from contrafact.workflows.match_indexes import open_indexes
@@ -39,6 +41,7 @@ def identify(
     audio: Path,
     *,
     most_s: Seconds = 600.0,
+    encoders: Mapping[str, Path] = {},
     report: Path | None = None,
     progress: Progress = silent,
     command: str = "",
@@ -53,6 +56,8 @@ def identify(
             to date first.
         audio: The file. Whatever it is, there is a record of it.
         most_s: Listen to so much of it, from its beginning.
+        encoders: Folders of the weights of learned encoders that are asked, too, by
+            name.
         report: Where to write an HTML report, if anywhere.
         progress: Told how far the indexes are.
         command: What the user typed, for the report.
@@ -60,11 +65,16 @@ def identify(
     Raises:
         ConfigError: If `most_s` is not above 0.
         MatchIndexError: If an index is damaged.
+        ModelFormatError: If weights of an encoder are missing, damaged or of another
+            network.
         StorageError: If the disk is full or not writable.
     """
     if not most_s > 0:
         raise ConfigError(f"Cannot listen to {most_s:g} s. Give a length above 0.")
-    indexes = open_indexes(workspace, progress)
+    indexes = replace(
+        open_indexes(workspace, progress),
+        encoders=open_encoders(workspace, encoders, progress),
+    )
     progress("identifying", 0, 1)
     how = Listening(most_s=most_s)
     found = Identified(

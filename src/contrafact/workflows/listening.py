@@ -33,6 +33,7 @@ from contrafact.core.matches import OriginFinding, RecordingMatch, WorkMatch
 from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint, style, versions
 from contrafact.matching.evidence import shifted
+from contrafact.workflows.encoders import encoder_matches
 from contrafact.workflows.mark import read_marks
 from contrafact.workflows.match_indexes import (
     RATE,
@@ -72,6 +73,7 @@ class Listening:
         max_false_match: Of recordings: the highest false-match probability.
         max_p: Of works: the highest p-value.
         max_style_p: Of style: the highest p-value.
+        max_encoder_p: Of learned encoders: the highest p-value.
         has_marks: Whether to read tags and content credentials.
     """
 
@@ -83,6 +85,7 @@ class Listening:
     max_false_match: float = 0.01
     max_p: float = 0.01
     max_style_p: float = 0.05
+    max_encoder_p: float = 0.05
     has_marks: bool = True
 
 
@@ -186,6 +189,9 @@ def evidence_in(
         works=works,
         style=indexes.style.identify(
             resampled(heard.samples, RATE, style.SAMPLE_RATE), max_p=how.max_style_p
+        ),
+        encoders=encoder_matches(
+            indexes.encoders, heard.samples, RATE, max_p=how.max_encoder_p
         ),
         notices=(*base.notices, *notices),
     )

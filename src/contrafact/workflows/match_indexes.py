@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
@@ -30,9 +32,13 @@ from contrafact.matching.versions.transcription import find_network
 from contrafact.workflows.progress import Progress, silent
 from contrafact.workflows.stores import has_file
 
+if TYPE_CHECKING:
+    from contrafact.workflows.encoders import AskedEncoder
+
 __all__ = [
     "MatchIndexes",
     "Samples",
+    "catalog_recordings",
     "matching_dir",
     "open_indexes",
     "read_indexes",
@@ -55,12 +61,14 @@ class MatchIndexes:
 
     Attributes:
         problems: Recordings of the catalog that could not be indexed.
+        encoders: Learned encoders that are asked, too, by name.
     """
 
     fingerprints: FingerprintIndex
     versions: VersionIndex
     style: StyleIndex
     problems: list[Problem] = field(default_factory=list)
+    encoders: Mapping[str, AskedEncoder] = field(default_factory=dict)
 
     @property
     def recording_ids(self) -> tuple[str, ...]:
@@ -109,7 +117,7 @@ def open_indexes(workspace: Workspace, progress: Progress = silent) -> MatchInde
             up to date.
     """
     folder = matching_dir(workspace)
-    wanted = _wanted(workspace)
+    wanted = catalog_recordings(workspace)
     if not _is_made(folder):
         with workspace.lock():
             _made(folder)
@@ -151,7 +159,8 @@ def _made(folder: Path) -> MatchIndexes:
     )
 
 
-def _wanted(workspace: Workspace) -> dict[str, Recording]:
+def catalog_recordings(workspace: Workspace) -> dict[str, Recording]:
+    """Return the recordings of a workspace's catalog whose files it has, by id."""
     with workspace.catalog() as catalog:
         recordings = catalog.recordings()
     return {str(r.id): r for r in recordings if has_file(workspace, r)}

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from contrafact.core.errors import WatermarkError
+from contrafact.core.errors import ModelFormatError, WatermarkError
+from contrafact.matching.checkpoints import read_checkpoint
 from contrafact.matching.watermarks.base import (
     Bits,
     Detection,
@@ -24,7 +25,6 @@ from contrafact.matching.watermarks.base import (
     check_sound,
     fitted,
 )
-from contrafact.matching.watermarks.checkpoints import read_checkpoint
 from contrafact.matching.watermarks.packages import (
     folder_of_package,
     import_module_alone,
@@ -159,5 +159,8 @@ def _tensors(path: Path) -> dict[str, Any]:
             f"{path} is not the file of weights that was examined, and its kind can "
             "hold code, so it is not opened. Install resemble-perth 1.0.1."
         )
-    model = read_checkpoint(data, source=str(path))["model"]
+    try:
+        model = read_checkpoint(data, source=str(path))["model"]
+    except ModelFormatError as error:
+        raise WatermarkError(str(error)) from error
     return {name: torch.from_numpy(array) for name, array in model.items()}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from contrafact.core.errors import WatermarkError
+from contrafact.core.errors import ModelFormatError
+from contrafact.matching.checkpoints import read_checkpoint
 from contrafact.matching.watermarks import perth
-from contrafact.matching.watermarks.checkpoints import read_checkpoint
 from contrafact.matching.watermarks.packages import folder_of_package
 
 
@@ -77,7 +77,7 @@ def test_what_is_no_tensor_is_refused(
     """A function, a network and a class are named, and not called."""
     if thing is OrderedDict:
         thing = {"device": torch.device("cpu")}
-    with pytest.raises(WatermarkError, match="it names"):
+    with pytest.raises(ModelFormatError, match="it names"):
         read_checkpoint(_saved(thing), source="a file")
     assert capsys.readouterr().out == ""
 
@@ -114,7 +114,7 @@ def test_views_beyond_their_numbers_are_refused() -> None:
         (1, (2,), (-1,)),
     ):  # fmt: skip
         bad = _with_pickle(_view(start, shape, strides))
-        with pytest.raises(WatermarkError, match="larger than its numbers"):
+        with pytest.raises(ModelFormatError, match="larger than its numbers"):
             read_checkpoint(bad, source="a file")
 
 
@@ -123,5 +123,5 @@ def test_views_beyond_their_numbers_are_refused() -> None:
 )
 def test_damage_is_one_error(data: bytes) -> None:
     """Whatever is broken, it is said which file, and what to do."""
-    with pytest.raises(WatermarkError, match="a file is not a plain file of tensors"):
+    with pytest.raises(ModelFormatError, match="a file is not a plain file of tensors"):
         read_checkpoint(data, source="a file")
