@@ -11,7 +11,7 @@ PYTEST_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-EXTRAS := dev,scores,postgres,parquet,stable-audio,audioseal,perth,transcription
+EXTRAS := dev,scores,postgres,parquet,stable-audio,encoders,audioseal,perth,transcription
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 SOURCES := src tests bench verify docs .ci conftest.py
 

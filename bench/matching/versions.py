@@ -15,15 +15,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from versions_aspects import Variation
 from versions_data import (
     EXCERPT_S,
@@ -35,66 +33,22 @@ from versions_data import (
     Item,
     Music,
 )
+from versions_encoders import encoder_orders
 from versions_peer import chroma, qmax
+from versions_ranking import interval, ranked
 
 from contrafact.core.matches import ASPECTS, AspectSpan, WorkMatch
 from contrafact.matching.versions import VersionIndex
 from contrafact.matching.versions.notes import Notes
+from contrafact.workflows.encoders import named_encoders
 
 OUT = Path(__file__).parents[1] / "results" / "matching-versions.json"
 CACHE = Path(__file__).parents[2] / "build" / "bench"
 MAX_P = 0.01
-N_BOOTSTRAP = 2000
 N_ASPECT_WORKS = 20
 N_OTHERS, N_OUTSIDE = 10, 70
 DESCRIBED_ONE_IN = 4  # queries whose likeness to each work is asked by aspect
-PARTS = ("ranking", "peer", "certainty", "aspects", "pairs")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
-    """Average precision and whether the first is right, one each a query."""
-
-    precision: NDArray[np.float64]
-    is_first: NDArray[np.float64]
-    works: list[str]
-
-    def summary(self) -> dict[str, Any]:
-        """Return means with intervals, works drawn again as a whole."""
-        return {
-            "map": interval(self.precision, self.works),
-            "top_1": interval(self.is_first, self.works),
-            "n_queries": len(self.precision),
-        }
-
-
-def interval(values: Sequence[float], groups: Sequence[str]) -> list[float]:
-    """Return the mean and its 95 % interval by bootstrap over groups."""
-    rng = np.random.default_rng(0)
-    names = sorted(set(groups))
-    members = [np.flatnonzero(np.array(groups) == name) for name in names]
-    numbers = np.asarray(values, float)
-    sums = np.array([[numbers[m].sum(), len(m)] for m in members])
-    drawn = sums[rng.integers(len(names), size=(N_BOOTSTRAP, len(names)))].sum(axis=1)
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (0.025, 0.975))
-    return [round(float(x), 4) for x in (numbers.mean(), low, high)]
-
-
-def ranked(queries: Sequence[Item], orders: Sequence[Sequence[str]]) -> Ranking:
-    """Return how well other versions of each query's work are ranked.
-
-    Args:
-        queries: Recordings named `v...`.
-        orders: For each, the works of all that was ranked, best first; what the
-            coarse index left out does not occur, and counts as never found.
-    """
-    precisions, firsts = [], []
-    for query, order in zip(queries, orders, strict=True):
-        places = 1 + np.flatnonzero([work == query.work for work in order])
-        hits = np.arange(1, len(places) + 1) / places
-        precisions.append(hits.sum() / (N_VERSIONS - 1))
-        firsts.append(float(bool(order) and order[0] == query.work))
-    return Ranking(np.array(precisions), np.array(firsts), [q.work for q in queries])
+PARTS = ("ranking", "peer", "certainty", "aspects", "pairs", "encoders")
 
 
 def excerpt(notes: Notes, duration_s: float) -> Notes:
@@ -162,6 +116,17 @@ class Bench:
                 )
             result[f"{duration_s:.0f} s"] = ranked(self.asked, orders).summary()
         return result
+
+    def encoders(self, folders: Mapping[str, Path]) -> dict[str, Any]:
+        """Return the same of published encoders, whose weights are given."""
+        found: dict[str, Any] = {name: {} for name in folders}
+        for duration_s in (RENDERING_S, EXCERPT_S):
+            every = encoder_orders(folders, self.everything, self.asked, duration_s)
+            for name, orders in every.items():
+                summary = ranked(self.asked, orders).summary()
+                found[name][f"{duration_s:.0f} s"] = summary
+                say(found)
+        return found
 
     def catalog(self) -> VersionIndex:
         """Return an index of one rendering of each work, and of others."""
@@ -327,6 +292,7 @@ def main(
     folder: Path = CACHE,
     only: Sequence[str] = PARTS,
     every: int = 1,
+    encoders: Mapping[str, Path] = {},
 ) -> dict[str, Any]:
     """Run the benchmark and write its results.
 
@@ -337,6 +303,7 @@ def main(
         folder: Where what is rendered and heard is kept.
         only: The parts to run.
         every: Ask with every n-th rendering only, where time is short.
+        encoders: Folders of the weights of published encoders to compare with.
     """
     music = Music(audio, folder)
     bench = Bench(music, every)
@@ -361,6 +328,8 @@ def main(
         result["aspects"] = bench.aspects(index, music.variations(half))
     if "pairs" in only and (pairs := music.pairs()):
         result["real_pairs"] = bench.pairs(pairs)
+    if "encoders" in only and encoders:
+        result["encoders"] = bench.encoders(encoders)
     out.write_text(json.dumps(result, indent=1) + "\n")
     return result
 
@@ -378,6 +347,7 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--encoder", nargs="*", default=[], metavar="NAME=FOLDER")
     chosen = parser.parse_args()
     document = main(
         chosen.audio,
@@ -385,5 +355,6 @@ if __name__ == "__main__":
         folder=chosen.folder,
         only=chosen.only,
         every=chosen.every,
+        encoders=named_encoders(chosen.encoder),
     )
     print(json.dumps(document, indent=None if chosen.json else 2))

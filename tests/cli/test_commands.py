@@ -33,6 +33,8 @@ WITHOUT_WORKSPACE = [
     ("audit", "keys", "new"),
     ("corpus", "list"),
     ("corpus", "write"),
+    ("encoder", "convert"),
+    ("encoder", "list"),
 ]
 LEAVES = [path for path in COMMANDS if path and path not in {p[:-1] for p in COMMANDS}]
 
@@ -54,6 +56,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "bench matching",
         "bench origin",
         "bench watermarks",
+        "catalog cliques",
         "catalog list",
         "catalog show",
         "consent conflicts",
@@ -66,6 +69,8 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "corpus list",
         "corpus write",
         "demo",
+        "encoder convert",
+        "encoder list",
         "generate",
         "identify",
         "index build",
@@ -134,7 +139,7 @@ def test_help_gives_an_example_that_names_the_command(
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 def test_every_command_takes_json_and_a_workspace(path: tuple[str, ...]) -> None:
-    """Only corpora, which are written to a folder, and keys need no workspace."""
+    """Only corpora, which are written to a folder, keys and encoders need no workspace."""
     command: Any = get_command(app)
     for name in path:
         command = command.commands[name]

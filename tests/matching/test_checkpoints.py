@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from contrafact.core.errors import ModelFormatError
-from contrafact.matching.checkpoints import read_checkpoint
+from contrafact.matching.checkpoints import read_checkpoint, tensors_in
 from contrafact.matching.watermarks import perth
 from contrafact.matching.watermarks.packages import folder_of_package
 
@@ -125,3 +125,52 @@ def test_damage_is_one_error(data: bytes) -> None:
     """Whatever is broken, it is said which file, and what to do."""
     with pytest.raises(ModelFormatError, match="a file is not a plain file of tensors"):
         read_checkpoint(data, source="a file")
+
+
+class _Elaborate:
+    """Stands for what a training writes beside its tensors."""
+
+    def __init__(self) -> None:
+        self.state = {"rate": [1, 2], "names": {"a", "b"}}
+
+
+def test_what_is_no_tensor_can_be_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings and the state of an optimizer stand as something that does nothing."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2))
+    thing = {
+        "model": model.state_dict(),
+        "optim": {"state": {0: {"step": torch.tensor(1.0), "avg": torch.zeros(99)}}},
+        "conf": _Elaborate(),
+        "call": _Calls(),
+        "weight": torch.nn.Parameter(torch.ones(2)),
+    }
+    found = read_checkpoint(_saved(thing), source="a file", skips_others=True)
+    assert capsys.readouterr().out == ""
+    np.testing.assert_array_equal(found["weight"], [1, 1])
+    tensors = tensors_in(found)
+    assert sorted(tensors) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+    np.testing.assert_array_equal(tensors["0.weight"], model[0].weight.detach().numpy())
+    with pytest.raises(ModelFormatError, match="it names"):
+        read_checkpoint(_saved(thing), source="a file")
+
+
+def test_a_checkpoint_without_names_holds_no_network() -> None:
+    """Numbered tensors are those of an optimizer."""
+    assert tensors_in({"state": {0: {1: np.ones(3)}}}) == {}
+    assert tensors_in([np.ones(3)]) == {}
+
+
+def test_one_number_cannot_become_millions() -> None:
+    """A view may repeat a number, but not until memory is full."""
+    bad = _with_pickle(_view(0, (1 << 20, 1 << 20), (0, 0)))
+    with pytest.raises(ModelFormatError, match="shape"):
+        read_checkpoint(bad, source="a file")
+
+
+def test_packed_parts_are_refused() -> None:
+    """PyTorch packs nothing; a small file may hold much."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}." + bytes(1 << 16))
+    with pytest.raises(ModelFormatError, match="packed"):
+        read_checkpoint(buffer.getvalue(), source="a file")

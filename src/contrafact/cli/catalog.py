@@ -1,4 +1,4 @@
-"""`contrafact catalog list|show`."""
+"""`contrafact catalog list|show|cliques`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from contrafact.cli._options import JsonOption, WorkspaceOption, open_workspace
 from contrafact.cli._output import print_json, print_lines, print_rows
+from contrafact.cli._progress import show_progress
 
 if TYPE_CHECKING:
     from contrafact.workflows.catalog import RecordingInfo
@@ -83,6 +84,57 @@ def show(
         shown = _for_reading(info, details)
         width = max(map(len, shown))
         print_lines(*(f"{name:{width}}  {value}" for name, value in shown.items()))
+
+
+@app.command("cliques")
+def cliques(
+    *,
+    max_p: Annotated[
+        float,
+        typer.Option(
+            "--max-p",
+            metavar="P",
+            help="How often unrelated recordings may be as alike as two linked ones.",
+        ),
+    ] = 0.01,
+    heard: Annotated[
+        bool,
+        typer.Option(
+            "--heard", help="Only those that the catalog does not name itself."
+        ),
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List recordings that are versions of one another.
+
+    They name one work, or were heard to be alike in melody, harmony and rhythm
+    although they name different ones, or none: something to look at, and to mend in
+    the catalog where it is right.
+
+    Example:
+        contrafact catalog cliques -w ws --heard
+    """
+    opened = open_workspace(workspace)
+    from contrafact.workflows.cliques import find_cliques
+
+    with show_progress(as_json=as_json) as progress:
+        found, names = find_cliques(
+            opened, max_p=max_p, heard_only=heard, progress=progress
+        )
+    documents = [clique.to_json(names) for clique in found]
+    if as_json:
+        print_json({"cliques": documents})
+        return
+    for clique in documents:
+        works = " = ".join(work["title"] for work in clique["works"])
+        print_lines(f"{works} ({'heard' if clique['is_heard'] else 'named'})")
+        rows = [
+            (r["recording_id"], r["artist"], r["title"]) for r in clique["recordings"]
+        ]
+        print_rows(("id", "artist", "title"), rows)
+    if not documents:
+        print_lines("No two recordings of the catalog are versions of one work.")
 
 
 def _seconds(info: RecordingInfo) -> float:

@@ -85,16 +85,12 @@ def read_checkpoint(
 
 
 def tensors_in(found: Any) -> dict[str, Numbers]:
-    """Return the mapping of names to tensors with most numbers in a checkpoint.
+    """Return the mapping of names to tensors with most tensors in a checkpoint.
 
-    That is the network: what an optimizer keeps is numbered, not named.
+    That is the network: an optimizer keeps a few of every tensor, numbered.
     """
     states = list(_states(found, _DEEPEST))
-    return max(states, key=_n_numbers, default={})
-
-
-def _n_numbers(state: Mapping[str, Numbers]) -> int:
-    return sum(array.size for array in state.values())
+    return max(states, key=len, default={})
 
 
 def _states(found: Any, depth: int) -> Iterator[dict[str, Numbers]]:

@@ -95,6 +95,7 @@ def render_matches(inputs: MatchInputs) -> str:
                 "style": e.style is not None,
             },
             style_rows=_style_rows(inputs),
+            encoder_rows=list(_encoder_rows(inputs)),
             collapse=[_collapse_row(c) for c in inputs.collapse],
             song=player(inputs.query_sound, "This audio", is_large=True),
             n_recordings=inputs.n_recordings,
@@ -294,6 +295,30 @@ def _style_rows(inputs: MatchInputs) -> list[tuple[str, str, str, str]]:
         p = probability(match.p_value)
         rows.append((plain(title), plain(artist or ""), fixed(match.score, 2), p))
     return rows
+
+
+def _encoder_rows(
+    inputs: MatchInputs,
+) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    for name, matches in inputs.evidence.encoders.items():
+        rows: list[tuple[str, ...]] = []
+        for match in matches[:_N_STYLE]:
+            title, artist = inputs.titles.get(
+                match.recording_id, (match.recording_id, "")
+            )
+            row = (plain(title), plain(artist or ""), fixed(match.score, 3))
+            rows.append((*row, probability(match.p_value), *_span_texts(match.spans)))
+        yield plain(name).upper(), rows
+
+
+def _span_texts(spans: tuple[AspectSpan, ...]) -> tuple[str, str]:
+    if not spans:
+        return "", ""
+    first = spans[0]
+    return (
+        f"{clock(first.query_start_s)}–{clock(first.query_end_s)}",
+        f"{clock(first.reference_start_s)}–{clock(first.reference_end_s)}",
+    )
 
 
 def _collapse_row(found: Collapse) -> dict[str, str]:

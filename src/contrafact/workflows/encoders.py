@@ -230,7 +230,7 @@ def convert_weights(name: str, source: Path, folder: Path) -> Encoder:
     if not source.is_file():
         raise ModelFormatError(f"There is no file {source}. Name a checkpoint.")
     found = read_checkpoint(source, source=str(source), skips_others=True)
-    tensors = {n: np.ascontiguousarray(x) for n, x in tensors_in(found).items()}
+    tensors = {n: np.array(x, order="C") for n, x in tensors_in(found).items()}
     if not tensors:
         raise ModelFormatError(
             f"{source} holds no named tensors. Take the file of weights."

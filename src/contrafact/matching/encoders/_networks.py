@@ -26,17 +26,6 @@ __all__ = ["digest_of", "fill", "forward", "made", "renamed"]
 Floats = NDArray[np.float32]
 _Network = TypeVar("_Network", bound=nn.Module)
 
-# What building a network from settings of the wrong content may raise.
-_UNBUILDABLE = (
-    AttributeError,
-    AssertionError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    ZeroDivisionError,
-)
 # Weight normalization, as PyTorch wrote it before and after 2.0.
 _WEIGHT_NORM = {
     ".weight_g": ".parametrizations.weight.original0",
@@ -55,7 +44,7 @@ def made(what: Path) -> Iterator[None]:
         yield
     except ModelFormatError:
         raise
-    except _UNBUILDABLE as error:
+    except Exception as error:  # libraries raise whatever they like of settings
         raise ModelFormatError(
             f"{what} does not describe a network that can be built: {error}. Copy the "
             "published configuration."

@@ -70,7 +70,7 @@ def _arrays(record: Record) -> Arrays:
     embedding = record.embedding
     return {
         "start_s": embedding.start_s,
-        "vectors": embedding.vectors.astype(np.float16),
+        "vectors": embedding.vectors.astype(np.float32),
         "lengths_s": np.array([embedding.window_s, embedding.duration_s]),
     }
 
@@ -110,14 +110,15 @@ def write_cohort(path: Path, cohort: Cohort) -> None:
         StorageError: If the disk is full or not writable.
     """
     arrays = {"mean": cohort.mean, "spread": cohort.spread, "best": cohort.best}
-    _write(path, arrays, "")
+    _write(path, arrays, repr(cohort.unit))
 
 
 def read_cohort(path: Path, *, n_recordings: int) -> Cohort | None:
     """Read what was counted; None if it was not, or is damaged and counted again."""
     try:
-        arrays, _ = _read(path)
-        found = Cohort(**{name: arrays[name] for name in ("mean", "spread", "best")})
+        arrays, about = _read(path)
+        parts = {name: arrays[name] for name in ("mean", "spread", "best")}
+        found = Cohort(unit=float(about), **parts)
     except (SafetensorError, OSError, KeyError, ValueError):
         return None
     return found if len(found.mean) == len(found.spread) == n_recordings else None

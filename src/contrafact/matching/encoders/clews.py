@@ -34,7 +34,7 @@ from contrafact.matching.encoders._constant_q import ConstantQ
 from contrafact.matching.encoders._networks import digest_of, fill, forward, made
 from contrafact.matching.encoders.base import Meaning, Nearness
 
-__all__ = ["Clews"]
+__all__ = ["Clews", "ClewsNetwork"]
 
 _HOP_S = 5.0
 _LEAST = 1e-6
@@ -47,7 +47,6 @@ class Clews:
     name = "clews"
     meaning: Meaning = "work"
     nearness: Nearness = "distance"
-    hop_s = _HOP_S
 
     def __init__(
         self, network: ClewsNetwork, *, sample_rate: int, window_s: float
@@ -55,6 +54,7 @@ class Clews:
         """Take the network; see `load`."""
         self._network = network
         self.sample_rate, self.window_s = sample_rate, window_s
+        self.hop_s = min(_HOP_S, window_s)
         self.dimension = network.dimension
         settings = {"sample_rate": sample_rate, "window_s": window_s}
         self.digest = digest_of(network, settings)

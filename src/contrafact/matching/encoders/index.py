@@ -186,7 +186,7 @@ class EncoderIndex:
         if not self._records:
             return ()
         pairs, cohort = self._pairs(query), self._cohort(len(query))
-        heights = cohort.heights(pairs.score)
+        heights = cohort.heights(self._distances(pairs))
         p_values = cohort.p_values(heights)
         order = [
             i
@@ -196,7 +196,7 @@ class EncoderIndex:
         return tuple(
             EncoderMatch(
                 recording_id=self._all[i].recording_id,
-                score=round(float(pairs.score[i]), 4),
+                score=round(float(pairs.score[i]), 4) + 0.0,  # not -0
                 p_value=float(p_values[i]),
                 spans=self._spans(query, pairs, int(i)),
             )
@@ -210,7 +210,8 @@ class EncoderIndex:
         self._check(query)
         if not self._records:
             return []
-        heights = self._cohort(len(query)).heights(self._pairs(query).score)
+        cohort = self._cohort(len(query))
+        heights = cohort.heights(self._distances(self._pairs(query)))
         found = {
             record.recording_id: float(height)
             for record, height in zip(self._all, heights, strict=True)
@@ -226,7 +227,7 @@ class EncoderIndex:
     def _rows(self) -> Floats:
         """The vectors of all recordings, one after the other."""
         parts = [record.embedding.vectors for record in self._all]
-        return np.concatenate(parts).astype(np.float32)
+        return np.concatenate(parts)
 
     @cached_property
     def _middle(self) -> Floats | None:
@@ -242,6 +243,10 @@ class EncoderIndex:
         near = nearness_between(vectors, rows, self._encoder.nearness)
         ends = np.cumsum([len(record.embedding) for record in self._all])
         return best_pairs(np.split(near, ends[:-1], axis=1))
+
+    def _distances(self, pairs: Pairs) -> Floats:
+        is_cosine = self._encoder.nearness == "cosine"
+        return 1 - pairs.score if is_cosine else -pairs.score
 
     def _spans(
         self, query: Embedding, pairs: Pairs, number: int
@@ -272,7 +277,7 @@ class EncoderIndex:
         rng = np.random.default_rng(length)
         chosen = rng.permutation(len(self._all))[:_N_COHORT]
         scores = np.stack(
-            [self._pairs(_cut(self._all[i].embedding, length, rng)).score
+            [self._distances(self._pairs(_cut(self._all[i].embedding, length, rng)))
              for i in chosen]
         )  # fmt: skip
         works = np.array([record.work_id for record in self._all])

@@ -30,7 +30,7 @@ from contrafact.matching.encoders._mel import mel_filters
 from contrafact.matching.encoders._networks import digest_of, fill, forward, made
 from contrafact.matching.encoders.base import Meaning, Nearness
 
-__all__ = ["MuQ"]
+__all__ = ["MuQ", "MuQNetwork"]
 
 _RATE, _N_FFT = 24_000, 2_048
 _WINDOW_S = 10.0

@@ -1,7 +1,8 @@
 """How alike two pieces are, window by window, and how seldom others are as alike.
 
 Two pieces are as alike as their best pairs of windows, none used twice. What that says
-is put on one scale for all recordings by what music of other works reaches with each.
+is put on one scale for all recordings by what music of other works reaches with each:
+on the logarithm of the distance, where a copy is as far from the rest as it should be.
 
 References:
     Serrà et al., ICML 2025 (see `clews`), for best pairs without replacement.
@@ -28,6 +29,7 @@ FEWEST = 19
 """Pieces of other works a p-value needs; with fewer, nothing is certain."""
 _BLOCK = 64  # recordings whose windows are paired at once
 _LEAST_SPREAD = 1e-4
+_LEAST = 1e-3  # of the typical distance: what is nearer is as near as can be
 
 
 def nearness_between(queries: Floats, references: Floats, kind: Nearness) -> Floats:
@@ -107,19 +109,22 @@ class Cohort:
     """What pieces that are of other works reach with the recordings of a catalog.
 
     Attributes:
-        mean: Of their scores with each recording, `(recording,)`.
+        unit: The typical distance of unrelated pieces.
+        mean: Of the levels of their distances from each recording, `(recording,)`.
         spread: Standard deviation of those.
         best: The highest of each piece, over the catalog, in such deviations from the
             mean, `(piece,)`, ascending.
     """
 
+    unit: float
     mean: Floats
     spread: Floats
     best: Floats
 
-    def heights(self, score: Floats) -> Floats:
-        """Return scores with all recordings in deviations from the mean."""
-        return np.asarray((score - self.mean) / self.spread, np.float32)
+    def heights(self, distance: Floats) -> Floats:
+        """Return how near all recordings are, in deviations from the mean."""
+        level = _level(distance, self.unit)
+        return np.asarray((level - self.mean) / self.spread, np.float32)
 
     def p_values(self, heights: Floats) -> NDArray[np.float64]:
         """Return what part of pieces, like nothing in the catalog, reach as much.
@@ -132,21 +137,30 @@ class Cohort:
         return (1 + n_above) / (1 + len(self.best))
 
 
-def cohort_of(scores: Floats, is_other: NDArray[np.bool_]) -> Cohort:
+def _level(distance: Floats, unit: float) -> NDArray[np.float64]:
+    """Return minus the logarithm of distances, higher for nearer."""
+    return np.asarray(-np.log(np.maximum(distance, 0) / unit + _LEAST), np.float64)
+
+
+def cohort_of(distances: Floats, is_other: NDArray[np.bool_]) -> Cohort:
     """Return what a cohort reaches, each piece put on a scale made by the others.
 
     Args:
-        scores: Of the pieces with the recordings, `(piece, recording)`.
+        distances: Of the pieces from the recordings, `(piece, recording)`, at least 0.
         is_other: Whether the recording is of another work than the piece.
     """
-    known = np.where(is_other, scores.astype(np.float64), 0)
+    unit = float(np.median(distances[is_other])) if is_other.any() else 1.0
+    unit = max(unit, 1e-12)
+    levels = _level(distances, unit)
+    known = np.where(is_other, levels, 0)
     count, total = is_other.sum(axis=0), known.sum(axis=0)
     squares = (known**2).sum(axis=0)
     mean, spread = _moments(count, total, squares)
     without = _moments(count - is_other, total - known, squares - known**2)
-    heights = np.where(is_other, (scores - without[0]) / without[1], -np.inf)
+    heights = np.where(is_other, (levels - without[0]) / without[1], -np.inf)
     best = heights.max(axis=1, initial=-np.inf)
     return Cohort(
+        unit=unit,
         mean=mean.astype(np.float32),
         spread=spread.astype(np.float32),
         best=np.sort(best[np.isfinite(best)]).astype(np.float32),
