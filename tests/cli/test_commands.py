@@ -139,7 +139,7 @@ def test_help_gives_an_example_that_names_the_command(
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 def test_every_command_takes_json_and_a_workspace(path: tuple[str, ...]) -> None:
-    """Only corpora, which are written to a folder, keys and encoders need no workspace."""
+    """Only corpora, written to a folder, keys and encoders need no workspace."""
     command: Any = get_command(app)
     for name in path:
         command = command.commands[name]
