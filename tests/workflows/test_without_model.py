@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import soundfile
 from contrafact.catalog import Workspace
 from contrafact.core.errors import AudioError, ConfigError
 from contrafact.matching.style import StyleIndex
-from contrafact.workflows.without_model import attribute_without_model
+from contrafact.workflows.without_model import _reason, attribute_without_model
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_expected_shares_are_those_of_sources(asked: Path, corpus: Path) -> None
     """They sum to one over the sources of the kind that was asked for."""
     audio = sorted(corpus.glob("*.flac"))[0]
     found = attribute_without_model(Workspace.open(asked), audio, by="recording")
-    if found.studio is not None and not found.to_json()["refused"]:
+    if found.studio is not None and not found.no_answer:
         assert len(found.expected) == 6
         assert sum(e.share for e in found.expected) == pytest.approx(1, abs=0.01)
 
@@ -68,7 +69,25 @@ def test_a_generic_list_is_refused(
     document = attribute_without_model(Workspace.open(asked), audio).to_json()
     assert "generic" in document["refused"]["style"]
     assert document["layers"]["style"] == []
-    assert (document["studio_map"] or {"expected": []})["expected"] == []
+    assert document["studio_map"]["expected"] == []
+    assert document["studio_map"]["no_answer"] == "what they rest on was refused"
+
+
+def test_of_one_source_nothing_is_expected(asked: Path, corpus: Path) -> None:
+    """All recordings are of one artist, and 100 % would say nothing."""
+    audio = sorted(corpus.glob("*.flac"))[0]
+    found = attribute_without_model(Workspace.open(asked), audio, by="artist")
+    assert found.expected == ()
+    assert "1 such source" in found.no_answer
+
+
+def test_of_what_nothing_is_like_nothing_is_expected(asked: Path, corpus: Path) -> None:
+    """A map of likeness would still give shares, to whom is least unlike."""
+    audio = sorted(corpus.glob("*.flac"))[0]
+    found = attribute_without_model(Workspace.open(asked), audio, by="recording")
+    assert _reason(found.evidence, (), n_sources=6) == ""
+    nothing = replace(found.evidence, recordings=(), works=(), style=())
+    assert "stands out" in _reason(nothing, (), n_sources=6)
 
 
 def test_what_cannot_be_heard_or_asked_is_an_error(

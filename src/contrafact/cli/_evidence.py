@@ -81,7 +81,7 @@ def _collapse_row(found: dict[str, Any]) -> tuple[object, ...]:
 def _print_map(found: dict[str, Any]) -> None:
     low, high = found["rank_interval"]
     if not found["expected"]:
-        print_lines("No expected shares: what they rest on was refused.")
+        print_lines(f"No expected shares: {found['no_answer']}.")
         return
     rows = [(e["source"], f"{e['share']:.1%}") for e in found["expected"][:_N_SHOWN]]
     print_rows((found["by"], "share such evidence had on the studio model"), rows)

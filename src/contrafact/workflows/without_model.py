@@ -52,6 +52,7 @@ __all__ = [
 
 KINDS = ("artist", "work", "recording")
 _N_PANEL = 16
+_FEWEST_SOURCES = 2
 _N_STYLE_PANEL = 64
 _PANEL_S = 30.0
 Json = dict[str, Any]
@@ -73,8 +74,9 @@ class WithoutModel:
         evidence: What was recognised; a layer that was refused is empty.
         collapse: How alike the lists of each layer are across queries.
         by: The kind of source of `expected`.
-        expected: By the map of the studio model, best first; empty if nothing
-            could be heard, or nothing stands out.
+        expected: By the map of the studio model, best first; empty if there is a
+            reason to give none.
+        no_answer: That reason; "" if there is none.
         studio: The map, with its error; None if the package comes without.
     """
 
@@ -84,6 +86,7 @@ class WithoutModel:
     collapse: tuple[Collapse, ...]
     by: str
     expected: tuple[ExpectedShare, ...]
+    no_answer: str
     studio: StudioMap | None
 
     def to_json(self) -> Json:
@@ -115,6 +118,7 @@ class WithoutModel:
             else {
                 "by": self.by,
                 "expected": [asdict(e) for e in self.expected],
+                "no_answer": self.no_answer or None,
                 **asdict(self.studio),
             },
         }
@@ -188,16 +192,18 @@ def _compared(
     owners = _owners(names, indexes, by)
     features = features_of(found, _ranked(indexes, heard), likeness, owners)
     studio = read_map()
-    is_refused = _is_refused(collapse, "style")
+    kept = _without_refused(found, collapse)
+    no_answer = _reason(kept, collapse, n_sources=len(features))
     return WithoutModel(
-        evidence=_without_refused(found, collapse),
+        evidence=kept,
         names=names,
         n_recordings=len(indexes.recording_ids),
         collapse=collapse,
         by=by,
         expected=()
-        if studio is None or is_refused
+        if studio is None or no_answer
         else _expected(features, names, by, studio),
+        no_answer=no_answer,
         studio=studio,
     )
 
@@ -249,6 +255,17 @@ def _expected(
     title = {"work": names.work_title, "recording": names.title}.get(by, str)
     ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     return tuple(ExpectedShare(source=title(s), share=round(v, 4)) for s, v in ordered)
+
+
+def _reason(evidence: Evidence, collapse: Sequence[Collapse], *, n_sources: int) -> str:
+    """Return why no shares are expected; "" if there is no reason."""
+    if _is_refused(collapse, "style"):
+        return "what they rest on was refused"
+    if n_sources < _FEWEST_SOURCES:
+        return f"the catalog has {n_sources} such source, and shares are of several"
+    if not (evidence.recordings or evidence.works or evidence.style):
+        return "nothing of the catalog stands out in this audio"
+    return ""
 
 
 def _without_refused(evidence: Evidence, collapse: Sequence[Collapse]) -> Evidence:
