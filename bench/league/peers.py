@@ -215,7 +215,7 @@ class DattriEstimator(PeerEstimator):
             fim_estimate_data_ratio=self.part,
         )  # fmt: skip
         windows = TensorDataset(torch.arange(len(train.batch)))
-        every = DataLoader(windows, batch_size=64)
+        every = DataLoader(windows, batch_size=16)  # of 64 needs over 20 GB
         songs = TensorDataset(torch.arange(len(asked.batch)))
         queries = DataLoader(songs, batch_size=8)
         attributor.cache(every)

@@ -58,6 +58,11 @@ def test_what_cannot_be_asked_is_one_line(run: Run, ws: Path, tmp_path: Path) ->
     for words, code, said in (
         ((*asked, "ear=x"), 2, "ear"),
         ((*asked, "clap=x"), 5, "laion"),
+        (
+            ("attribute", song, "--model", "m", "--encoder", "clap=x", "-w", ws),
+            2,
+            "like",
+        ),
         (("encoder", "convert", "clap", bad, tmp_path / "x"), 5, "plain"),
     ):
         result = run(*words)

@@ -15,11 +15,13 @@ from contrafact.catalog import Workspace
 from contrafact.core.errors import ConfigError, ModelFormatError
 from contrafact.matching.encoders.clews import ClewsNetwork
 from contrafact.workflows.encoders import (
+    AskedEncoder,
     convert_weights,
     named_encoders,
     open_encoders,
 )
 from contrafact.workflows.identify import identify
+from contrafact.workflows.without_model import attribute_without_model
 
 _SETTINGS = {
     "data": {"samplerate": 16_000},
@@ -78,6 +80,27 @@ def test_an_encoder_is_asked_beside_the_other_layers(
     plain = identify(workspace, audio).to_json()
     assert plain["encoders"] == {}
     assert {**found, "encoders": {}} == plain
+
+
+def test_an_encoder_is_asked_without_the_model(
+    matched: Path, clews: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a layer of its own there, too, and hears the song alone, once."""
+    workspace = Workspace.open(matched)
+    with workspace.catalog() as catalog:
+        audio = workspace.audio_path(catalog.recordings()[0])
+    n_heard: list[int] = []
+    plain = AskedEncoder.matches
+
+    def counted(asked: AskedEncoder, *given: Any, **named: Any) -> Any:
+        n_heard.append(1)
+        return plain(asked, *given, **named)
+
+    monkeypatch.setattr(AskedEncoder, "matches", counted)
+    found = attribute_without_model(workspace, audio, encoders={"clews": clews})
+    # Six recordings are too few for any to stand out.
+    assert found.to_json()["layers"]["encoders"] == {"clews": []}
+    assert n_heard == [1]
 
 
 def test_the_index_follows_the_catalog(fresh: Path, clews: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +25,24 @@ def show_evidence(
     audio: Path,
     *,
     by: str,
+    encoders: Sequence[str],
     report: Path | None,
     place: Path,
     as_json: bool,
 ) -> None:
     """Attribute a song without its model, and print what was found."""
+    from contrafact.workflows.encoders import named_encoders
     from contrafact.workflows.without_model import attribute_without_model
 
-    words = ["contrafact", "attribute", str(audio), "--without-model", "-w", str(place)]
+    words = ["contrafact", "attribute", str(audio), "--without-model"]
+    words += [word for name in encoders for word in ("--encoder", name)]
+    words += ["-w", str(place)]
     with show_progress(as_json=as_json) as progress:
         found = attribute_without_model(
             workspace,
             audio,
             by=by,
+            encoders=named_encoders(encoders),
             report=report,
             progress=progress,
             command=shlex.join(words),
@@ -69,7 +75,12 @@ def _print(found: WithoutModel) -> None:
 def _record(document: dict[str, Any]) -> dict[str, Any]:
     layers = document["layers"]
     recordings = [*layers["same_recording"], *layers["partial_reuse"]]
-    return {**document, "recordings": recordings, "works": layers["work"]}
+    return {
+        **document,
+        "recordings": recordings,
+        "works": layers["work"],
+        "encoders": layers["encoders"],
+    }
 
 
 def _collapse_row(found: dict[str, Any]) -> tuple[object, ...]:

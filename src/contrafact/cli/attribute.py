@@ -10,6 +10,7 @@ import typer
 
 from contrafact.cli._evidence import show_evidence
 from contrafact.cli._options import (
+    EncoderOption,
     JsonOption,
     ReportOption,
     WorkspaceOption,
@@ -107,6 +108,7 @@ def attribute(  # noqa: PLR0913 - every option is an argument
             "not what is computed.",
         ),
     ] = None,
+    encoder: EncoderOption = None,
     report: ReportOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -124,7 +126,8 @@ def attribute(  # noqa: PLR0913 - every option is an argument
 
     Without the model there is no influence to be had, only likeness: the same
     recording, a part of it, the work by aspect, the style; each apart, and with
-    figures that tell a list of this song from one that every song would get.
+    figures that tell a list of this song from one that every song would get. There,
+    --encoder also asks a published network: contrafact encoder list.
 
     Next, check the answer by training again: contrafact verify ID.
     """
@@ -135,8 +138,22 @@ def attribute(  # noqa: PLR0913 - every option is an argument
     opened = open_workspace(workspace)
     if model is None:
         place = named_workspace(workspace)
-        show_evidence(opened, audio, by=by, report=report, place=place, as_json=as_json)
+        show_evidence(
+            opened,
+            audio,
+            by=by,
+            encoders=encoder or (),
+            report=report,
+            place=place,
+            as_json=as_json,
+        )
         return
+    if encoder:
+        raise typer.BadParameter(
+            "a model is asked about influence, not about likeness; give it with "
+            "--without-model",
+            param_hint="--encoder",
+        )
     from contrafact.workflows.attribute import attribute as run
 
     options = {"--model": model, "--estimator": estimator, "--by": by}

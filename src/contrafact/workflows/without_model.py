@@ -30,6 +30,7 @@ from contrafact.matching.studio_map import (
     read_map,
     source_features,
 )
+from contrafact.workflows.encoders import open_encoders
 from contrafact.workflows.evidence_documents import Names, document, read_names
 from contrafact.workflows.listening import Heard, Listening, evidence_in, hear, listen
 from contrafact.workflows.match_indexes import (
@@ -110,6 +111,7 @@ class WithoutModel:
                 "partial_reuse": part,
                 "work": plain["works"],
                 "style": plain["style"],
+                "encoders": plain["encoders"],
             },
             "refused": {c.layer: c.reason for c in self.collapse if c.is_generic},
             "collapse": [asdict(c) for c in self.collapse],
@@ -129,6 +131,7 @@ def attribute_without_model(
     audio: Path,
     *,
     by: str = "artist",
+    encoders: Mapping[str, Path] = {},
     report: Path | None = None,
     progress: Progress = silent,
     command: str = "",
@@ -139,6 +142,8 @@ def attribute_without_model(
         workspace: Whose catalog is compared with.
         audio: The song.
         by: The kind of source of the expected shares, one of `KINDS`.
+        encoders: Folders of the weights of learned encoders that are asked, too, by
+            name.
         report: Where to write an HTML report, if anywhere.
         progress: Told how far the indexes are.
         command: What the user typed, for the report.
@@ -147,13 +152,18 @@ def attribute_without_model(
         ConfigError: If there is no such kind of source.
         AudioError: If the song cannot be listened to.
         MatchIndexError: If an index is damaged.
+        ModelFormatError: If weights of an encoder are missing, damaged or of another
+            network.
         StorageError: If the disk is full or not writable.
     """
     if by not in KINDS:
         raise ConfigError(
             f"No kind of source {by!r} without a model; there are {KINDS}."
         )
-    indexes = open_indexes(workspace, progress)
+    indexes = replace(
+        open_indexes(workspace, progress),
+        encoders=open_encoders(workspace, encoders, progress),
+    )
     progress("comparing", 0, 1)
     result = _compared(workspace, indexes, audio, by, progress)
     if report is not None:
@@ -347,6 +357,7 @@ def _asked(
     order = np.random.default_rng(0).permutation(len(indexes.style.heard_ids))
     chosen = [indexes.style.heard_ids[i] for i in order[:_N_PANEL]]
     how = Listening(most_s=_PANEL_S, is_excerpt=True)
+    plain = replace(indexes, encoders={})  # they give no list that is diagnosed
     for number, name in enumerate(chosen):
         progress("asking for others", number, len(chosen))
         try:
@@ -355,7 +366,7 @@ def _asked(
             heard = hear(workspace.audio_path(recording), how)
         except CatalogError:
             continue  # a panel of fewer does too
-        found = _certain(evidence_in(heard, indexes, how, file=name))
+        found = _certain(evidence_in(heard, plain, how, file=name))
         yield {
             layer: {n: s for n, s in row.items() if works.get(n) != works[name]}
             for layer, row in found.items()
