@@ -146,6 +146,15 @@ def test_a_checkpoint_becomes_an_encoder(tmp_path: Path) -> None:
     assert yaml.safe_load(copied.read_text()) == _SETTINGS
 
 
+def test_weights_of_another_network_are_not_left_behind(tmp_path: Path) -> None:
+    """They are tried before it is said that they are ready."""
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pt")
+    (tmp_path / "configuration.yaml").write_text(yaml.safe_dump(_SETTINGS))
+    with pytest.raises(ModelFormatError, match="lack"):
+        convert_weights("clews", tmp_path / "other.pt", tmp_path / "made")
+    assert not list((tmp_path / "made").glob("*.safetensors"))
+
+
 def test_what_is_no_checkpoint_leaves_nothing_behind(tmp_path: Path) -> None:
     """A missing file, one of something else, and one without tensors."""
     bad = tmp_path / "bad.ckpt"

@@ -21,6 +21,7 @@ from contrafact.core.entities import Problem, Recording
 from contrafact.core.errors import (
     AudioError,
     ConfigError,
+    ContrafactError,
     ModelFormatError,
     UnknownEntityError,
 )
@@ -242,4 +243,8 @@ def convert_weights(name: str, source: Path, folder: Path) -> Encoder:
             if beside.is_file() and not (folder / other).exists():
                 shutil.copyfile(beside, folder / other)
     write_bytes(folder / WEIGHTS, save(tensors))
-    return load_encoder(name, folder)
+    try:
+        return load_encoder(name, folder)
+    except ContrafactError:
+        (folder / WEIGHTS).unlink(missing_ok=True)
+        raise
