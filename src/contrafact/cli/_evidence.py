@@ -61,7 +61,10 @@ def _print(found: WithoutModel) -> None:
     show_record(record)
     style = document["layers"]["style"]
     if isinstance(style, list) and style:
-        rows = ((m["title"], m["artist"], m["score"], m["p_value"]) for m in style)
+        rows = (
+            (m["title"], m["artist"], f"{m['score']:.2f}", f"{m['p_value']:.1e}")
+            for m in style
+        )
         print_rows(("alike in sound", "artist", "likeness", "p"), rows)
     print_rows(
         ("layer", "overlap", "rank-1 energy", "concentration", "own", "verdict"),
