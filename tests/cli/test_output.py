@@ -53,3 +53,9 @@ def test_a_terminal_gets_bars(
     assert out == ""
     assert "[training]" in err
     assert "2/2" in err
+
+
+def test_no_name_can_look_like_another() -> None:
+    """Characters that turn the direction of writing are made visible."""
+    assert plain("song\u202e3pm.exe\u2066") == "song\ufffd3pm.exe\ufffd"
+    assert plain("\u05e9\u05d9\u05e8") == "\u05e9\u05d9\u05e8"

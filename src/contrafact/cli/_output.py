@@ -31,6 +31,8 @@ __all__ = [
 _WIDTH = 120
 # Control characters, halves of characters, and what has no meaning.
 _UNSAFE = {"Cc", "Cs", "Co", "Cn"}
+# They turn the direction of what follows, so that a name can look like another.
+_TURNING = {chr(n) for n in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 
 
 def to_json(value: Any) -> Any:
@@ -88,9 +90,11 @@ def plain(text: object) -> str:
         >>> plain("Title\x1b[2J")
         'Title\ufffd[2J'
     """
-    return "".join(
-        "\ufffd" if unicodedata.category(c) in _UNSAFE else c for c in str(text)
-    )
+    return "".join("\ufffd" if _is_unsafe(c) else c for c in str(text))
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in _UNSAFE or character in _TURNING
 
 
 def print_table(table: RenderableType) -> None:
