@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contrafact.cli._output import print_json, print_lines, to_json
+from contrafact.cli._output import plain, print_json, print_lines, to_json
 from contrafact.cli._progress import show_progress
 from contrafact.core.entities import Problem
 
