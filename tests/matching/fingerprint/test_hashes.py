@@ -51,9 +51,9 @@ def _possible(after: list[float]) -> bool:
 _WINDOWS = ((0.15, 0.5), (0.5, 0.9), (0.9, 1.4))
 
 
-def _slowly(peaks: Peaks) -> Counter[tuple[int, float]]:
-    """Return how often each key with the time of its first peak is made."""
-    made: Counter[tuple[int, float]] = Counter()
+def _slowly(peaks: Peaks) -> Counter[tuple[int, float, float]]:
+    """Return how often each key is made, with the time of its first peak and doubt."""
+    made: Counter[tuple[int, float, float]] = Counter()
     for first in range(len(peaks.time)):
         chosen = [
             _strongest(peaks, first, low / 1.28, high / 0.74) for low, high in _WINDOWS
@@ -75,9 +75,14 @@ def _slowly(peaks: Peaks) -> Counter[tuple[int, float]]:
                     zip(values, [0.2] * 3 + [0.35] * 2, strict=True)
                 )
             ]
+            ranks = [near.index(i) for near, i in zip(chosen, quad, strict=True)]
+            own = [int(np.rint(v)) for v in values]
+            own = [n + 20 for n in own[:3]] + [min(n, 16) for n in own[3:]]
             for a, b, c, d, e in itertools.product(*digits):
                 key = (((a * 40 + b) * 40 + c) * 17 + d) * 17 + e
-                made[key, float(peaks.time[first])] += 1
+                n_other = sum(x != y for x, y in zip((a, b, c, d, e), own, strict=True))
+                doubt = round(0.06 * sum(ranks) ** 2 + 2.05 * n_other, 2)
+                made[key, float(peaks.time[first]), doubt] += 1
     return made
 
 
@@ -85,8 +90,9 @@ def test_hashes_of_a_query_are_those_of_a_slow_twin(tunes: list[Samples]) -> Non
     """Every quad that an index may hold, with each uncertain number both ways."""
     peaks = find_peaks(note_map(tunes[0][:24_000]), ASKED_PER_S)
     fast = query_hashes(peaks)
-    pairs = zip(fast.key.tolist(), fast.time.tolist(), strict=True)
-    found, expected = Counter(pairs), _slowly(peaks)
+    doubts = [round(doubt, 2) for doubt in fast.doubt.tolist()]
+    made = zip(fast.key.tolist(), fast.time.tolist(), doubts, strict=True)
+    found, expected = Counter(made), _slowly(peaks)
     assert sum(expected.values()) > 1_000
     # Rounding may differ where a number lies on the edge of its slack.
     n_other = sum(((found - expected) + (expected - found)).values())

@@ -144,26 +144,51 @@ def test_postings_are_where_searching_finds_them(
     assert 0 < np.count_nonzero(n_each) < len(keys)
 
 
+def _asked(keys: NDArray[Any], doubt: float = 0.0) -> Hashes:
+    n = len(keys)
+    numbers = (np.full(n, value, np.float32) for value in (0, 75, 40, doubt))
+    return Hashes(keys.astype(np.uint32), *numbers)
+
+
 def test_the_rarest_hashes_are_asked_first(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many pairs there are, no more than the limit are read."""
     segment = _segment(tmp_path / "1", rng, "AB", 5_000)
     keys, counts = np.unique(segment.key, return_counts=True)
-    n = len(keys)
-    asked = Hashes(
-        keys.astype(np.uint32),
-        np.zeros(n, np.float32),
-        np.full(n, 75, np.float32),
-        np.full(n, 40, np.float32),
-    )
     limit = int(np.sort(counts)[:10].sum())
     monkeypatch.setattr(_pairing, "MOST_PAIRS", limit)
-    is_asked = _pairing._rarest(counts.astype(np.int64))
+    is_asked, share = _pairing._telling(counts, np.zeros(len(keys), np.float32))
     assert counts[is_asked].sum() <= limit
     assert counts[is_asked].max() <= counts[~is_asked].min()
-    pairs = _pairing.find_pairs([Part(segment, frozenset())], asked)
+    assert 0 < share < is_asked.mean()
+    pairs = _pairing.find_pairs([Part(segment, frozenset())], _asked(keys))
     assert 0 < len(pairs) <= limit
+    assert pairs.share == share
+
+
+def test_likely_hashes_are_asked_before_doubtful_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of equally rare hashes those are read that the recording rather has."""
+    monkeypatch.setattr(_pairing, "MOST_PAIRS", 400)
+    doubt = np.array([3, 0, 5, 1] * 25, np.float32)
+    is_asked, share = _pairing._telling(np.full(100, 8), doubt)
+    assert (is_asked == (doubt <= 1)).all()
+    expected = (1 + np.exp(-1)) / np.exp(-np.array([0, 1, 3, 5])).sum()
+    assert share == pytest.approx(expected, rel=1e-4)
+
+
+def test_where_all_pairs_are_read_none_is_missing(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """A small index is asked about every hash, however doubtful."""
+    segment = _segment(tmp_path / "1", rng, "AB", 5_000)
+    keys = np.unique(segment.key)
+    parts = [Part(segment, frozenset())]
+    sure, doubtful = (_pairing.find_pairs(parts, _asked(keys, d)) for d in (0, 9))
+    assert (sure.place == doubtful.place).all()
+    assert sure.share == doubtful.share == 1
 
 
 def test_an_altered_list_of_recordings_is_noticed(

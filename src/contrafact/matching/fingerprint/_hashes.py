@@ -59,8 +59,12 @@ _PLACES = [
     _RATIO_STEPS + 1,
     1,
 ]  # what one more in each number of a key adds to it
+_N_NUMBERS = len(_PLACES)
 _PITCH_SLACK, _RATIO_SLACK = 0.2, 0.35  # of a step
 _TIME_SLACK = 1.5  # frames
+# Fitted to queries of works that are not reported on: the square of the sum of how
+# many peaks are stronger than each chosen, and each number that was raised or lowered.
+_DOUBT_OF_RANK, _DOUBT_OF_NUMBER = 0.06, 2.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,16 @@ class Hashes:
         time: Of the first peak, in frames.
         pitch: Of the first peak, in bins.
         span: From the first peak to the last, in frames.
+        doubt: Of a query: logarithm of how many times rarer it is that the recording
+            has such a hash at its place than one of the strongest peaks and of no
+            uncertain number.
     """
 
     key: NDArray[np.uint32]
     time: Floats
     pitch: Floats
     span: Floats
+    doubt: Floats
 
 
 def find_peaks(notes: Map, per_s: int) -> Peaks:
@@ -174,27 +182,30 @@ def query_hashes(
         _strongest(peaks, low / _FASTEST, high / _SLOWEST, _PER_WINDOW)
         for low, high in _WINDOWS_S
     ]
-    quads = _possible_quads(peaks.time, chosen)
-    keys, index = _with_neighbours(_values(peaks, quads))
+    quads, ranks = _possible_quads(peaks.time, chosen)
+    keys, index, n_other = _with_neighbours(_values(peaks, quads))
     own = _hashes(peaks, quads, keys[: len(quads)])
     if is_there is not None:
         there = np.flatnonzero(is_there(keys))
-        keys, index = keys[there], index[there]
+        keys, index, n_other = keys[there], index[there], n_other[there]
     order = np.argsort(keys, kind="stable")  # to be looked up quickly
     whose = index[order]
+    doubt = np.float32(_DOUBT_OF_RANK) * ranks.astype(np.float32) ** 2
     return Hashes(
         keys[order].astype(np.uint32),
         own.time[whose],
         own.pitch[whose],
         own.span[whose],
+        doubt[whose] + np.float32(_DOUBT_OF_NUMBER) * n_other[order],
     )
 
 
-def _possible_quads(time: Floats, chosen: list[Ints]) -> Ints:
+def _possible_quads(time: Floats, chosen: list[Ints]) -> tuple[Ints, Ints]:
     """Return all quads of the peaks chosen whose times an index may hold, `(n, 4)`.
 
     It holds those of which each lies within its window; a change of tempo moves
-    all by one factor, which the three windows bound.
+    all by one factor, which the three windows bound. With them the sums of the
+    ranks by which they were chosen, the strongest being 0, `(n,)`.
     """
     n = len(time)
     least = np.full((n, 1, 1, 1), 0.0, np.float32)
@@ -206,25 +217,31 @@ def _possible_quads(time: Floats, chosen: list[Ints]) -> Ints:
         most = np.minimum(most, (after + _TIME_SLACK) / (low_s * FRAMES_PER_S))
     first, *ranks = np.nonzero((least <= most) & (least < np.inf))
     others = [own[first, rank] for own, rank in zip(chosen, ranks, strict=True)]
-    return np.stack([first, *others], 1)
+    return np.stack([first, *others], 1), ranks[0] + ranks[1] + ranks[2]
 
 
-def _with_neighbours(values: list[Floats]) -> tuple[NDArray[np.int32], Ints]:
-    """Return the keys of some hashes and of their neighbours, and whose each is."""
+def _with_neighbours(
+    values: list[Floats],
+) -> tuple[NDArray[np.int32], Ints, NDArray[np.uint8]]:
+    """Return the keys of some hashes and of their neighbours, and whose each is.
+
+    And in how many numbers each differs from what it would be without slack.
+    """
     slacks = [_PITCH_SLACK] * 3 + [_RATIO_SLACK] * 2
-    key, uncertain = np.zeros((2, len(values[0])), np.int32)
+    key, bits = np.zeros((2, len(values[0])), np.int32)
     for i, (value, slack) in enumerate(zip(values, slacks, strict=True)):
         low, high = _digit(value - slack, i), _digit(value + slack, i)
         key += low * np.int32(_PLACES[i])
-        uncertain |= (high > low) * np.int32(1 << i)
+        bits |= (high > low) * np.int32(1 << i)  # which may be raised
+        bits |= (_digit(value, i) > low) * np.int32(1 << _N_NUMBERS + i)  # are other
     index = np.arange(len(key))
     # With one number more that may be raised, what was made so far is doubled.
     for i, place in enumerate(_PLACES):
-        some = np.flatnonzero(uncertain >> i & 1)
+        some = np.flatnonzero(bits >> i & 1)
         key = np.concatenate([key, key[some] + np.int32(place)])
+        bits = np.concatenate([bits, bits[some] ^ np.int32(1 << _N_NUMBERS + i)])
         index = np.concatenate([index, index[some]])
-        uncertain = np.concatenate([uncertain, uncertain[some]])
-    return key, index
+    return key, index, np.bitwise_count(bits >> _N_NUMBERS)
 
 
 def _strongest(peaks: Peaks, low_s: float, high_s: float, n: int) -> Ints:
@@ -274,4 +291,5 @@ def _digit(value: Floats, i: int) -> NDArray[np.int32]:
 def _hashes(peaks: Peaks, quads: Ints, keys: NDArray[np.int32]) -> Hashes:
     first, last = peaks.time[quads[:, 0]], peaks.time[quads[:, 3]]
     pitch = peaks.pitch[quads[:, 0]]
-    return Hashes(keys.astype(np.uint32), first, pitch, last - first)
+    doubt = np.zeros(len(first), np.float32)
+    return Hashes(keys.astype(np.uint32), first, pitch, last - first, doubt)

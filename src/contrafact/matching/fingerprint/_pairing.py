@@ -1,7 +1,7 @@
 """Looks up the hashes of a query: which places of the index share which of them.
 
-However large the index, no more than `MOST_PAIRS` pairs are read for a query:
-those of the rarest hashes, which say most.
+However large the index, no more than `MOST_PAIRS` pairs are read for a query: those
+of hashes that are rare in it and likely to be the recording's own, which say most.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ from contrafact.matching.fingerprint._voting import MAX_SEMITONES, MAX_STRETCH, 
 __all__ = ["APART", "MOST_PAIRS", "find_pairs", "keys_in"]
 
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 APART = 1 << 22
 """Frames by which recordings are set apart in the places of pairs: 37 hours."""
-MOST_PAIRS = 400_000
+MOST_PAIRS = 1_000_000
+_COMMON = 0.39
+"""With this power of how often the index has a hash grows how likely it is that the
+recording has it; as `Hashes.doubt`, fitted to works that are not reported on."""
 
 
 def keys_in(
@@ -59,17 +63,17 @@ def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
     n_each = np.zeros(len(keys), np.int64)
     for there, _, n in found:
         n_each[there] += n
-    is_asked = _rarest(n_each * n_alike)
+    is_asked, share = _telling(np.repeat(n_each, n_alike), hashes.doubt)
     pairs, base = [], 0
     for part, (there, low, n) in zip(parts, found, strict=True):
-        asked = np.flatnonzero(is_asked[there])
-        again = n_alike[there[asked]]
+        again = n_alike[there]
         # Every hash with such a key, and where its postings begin.
-        query = np.repeat(begins[there[asked]], again) + _counted(again)
-        first, n_read = np.repeat(low[asked], again), np.repeat(n[asked], again)
-        pairs.append(_pairs(part, hashes, query, first, n_read, base=base))
+        query = np.repeat(begins[there], again) + _counted(again)
+        asked = is_asked[query]
+        first, n_read = np.repeat(low, again)[asked], np.repeat(n, again)[asked]
+        pairs.append(_pairs(part, hashes, query[asked], first, n_read, base=base))
         base += len(part.segment.starts)
-    return _joined(pairs)
+    return _joined(pairs, share)
 
 
 def _distinct(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
@@ -91,14 +95,23 @@ def _counted(n_each: Ints) -> Ints:
     return np.arange(int(n_each.sum())) - np.repeat(np.cumsum(n_each) - n_each, n_each)
 
 
-def _rarest(n_each: Ints) -> NDArray[np.bool_]:
-    """Return which hashes are asked for, so that not too much is read."""
+def _telling(n_each: Ints, doubt: NDArray[np.float32]) -> tuple[Bools, float]:
+    """Return which hashes are asked for, so that not too much is read.
+
+    Those of which one pair tells most. And what share of the pairs with the right
+    recording should be among theirs.
+
+    Args:
+        n_each: How many pairs each has, `(n,)`.
+        doubt: See `Hashes`.
+    """
     if n_each.sum() <= MOST_PAIRS:
-        return np.ones(len(n_each), bool)
-    order = np.argsort(n_each, kind="stable")
+        return np.ones(len(n_each), bool), 1.0
+    likely = n_each**_COMMON * np.exp(-doubt)
+    order = np.argsort(n_each / np.maximum(likely, 1e-30), kind="stable")
     is_asked = np.zeros(len(n_each), bool)
     is_asked[order[np.cumsum(n_each[order]) <= MOST_PAIRS]] = True
-    return is_asked
+    return is_asked, float(likely[is_asked].sum() / likely.sum())
 
 
 def _pairs(
@@ -130,7 +143,7 @@ def _pairs(
     ).at(is_live)
 
 
-def _joined(pairs: Sequence[Pairs]) -> Pairs:
+def _joined(pairs: Sequence[Pairs], share: float) -> Pairs:
     def all_of(name: str) -> NDArray[np.float64]:
         return np.concatenate([np.zeros(0), *(getattr(some, name) for some in pairs)])
 
@@ -140,4 +153,5 @@ def _joined(pairs: Sequence[Pairs]) -> Pairs:
         semitones=all_of("semitones"),
         stretch=all_of("stretch"),
         span=all_of("span"),
+        share=share,
     )

@@ -37,6 +37,7 @@ class Pairs:
         semitones: By how much the query is higher.
         stretch: Logarithm of the ratio of tempos, query over reference.
         span: Of the query's hash, in frames.
+        share: Of all such pairs; one number, below 1 where the index has too many.
     """
 
     query: Floats
@@ -44,6 +45,7 @@ class Pairs:
     semitones: Floats
     stretch: Floats
     span: Floats
+    share: float = 1.0
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -57,6 +59,7 @@ class Pairs:
             self.semitones[index],
             self.stretch[index],
             self.span[index],
+            self.share,
         )
 
 
@@ -68,14 +71,14 @@ class Proposal:
         start: Where in the index frame 0 of the query would lie, in frames.
         tempo: Frames of the index for one of the query.
         semitones: By how much the query is higher.
-        n_pairs: How many pairs agree.
+        n_pairs: How many pairs agree, or would if all had been read.
         agreement: Of codes, from 0 to 1; 0 too where codes did not propose it.
     """
 
     start: float
     tempo: float
     semitones: float
-    n_pairs: int
+    n_pairs: float
     agreement: float = 0.0
 
     def place(self, query: float) -> float:
@@ -153,7 +156,7 @@ def _proposal(pairs: Pairs) -> Proposal:
         start=start,
         tempo=slope,
         semitones=_median(pairs.semitones),
-        n_pairs=len(pairs),
+        n_pairs=len(pairs) / pairs.share,
     )
 
 
