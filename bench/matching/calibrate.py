@@ -8,7 +8,7 @@ the evidence; one tells them from other performances of the same work, and refus
 it takes for one, and with them one in a hundred right answers. For each level of the
 evidence the table says what share of the answers that reach it is wrong, if two queries
 of three hold nothing that is known; beyond what was seen, other works are continued by
-an exponential fitted to their highest tenth, and the share is never below 1e-6. Both
+an exponential fitted to their highest tenth, and the share is never below 1e-10. Both
 that table and what is refused come of works that the regressions were not fitted on.
 """
 
@@ -39,7 +39,11 @@ from contrafact.matching.fingerprint._calibration import (
 )
 from contrafact.matching.fingerprint._codes import codes_of
 from contrafact.matching.fingerprint._search import find_answers
-from contrafact.matching.fingerprint._spectrum import notes_of, power_map
+from contrafact.matching.fingerprint._spectrum import (
+    FRAMES_PER_S,
+    notes_of,
+    power_map,
+)
 from contrafact.matching.fingerprint._verification import Found
 from contrafact.matching.fingerprint._voting import Proposal
 
@@ -47,7 +51,8 @@ Floats = NDArray[np.float64]
 RESULT = Path(_calibration.__file__).with_name("calibration.json")
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-_LEAST = 1e-6
+_LEAST = 1e-10  # as large indexes multiply it
+_BEYOND = 16.0  # how much evidence above the highest wrong one the table goes on
 _N_PARTS = 5  # of works, each judged by what the others teach
 _NOTHING = -99.0  # evidence of what is refused
 _REFUSED = 0.01  # of right answers, so that other performances are refused
@@ -165,8 +170,8 @@ class Case(NamedTuple):
 
 def collect(
     audio: Path | None, kept: Path, n_each: int, n_others: int, n_workers: int
-) -> list[Case]:
-    """Return what queries of the half for tuning are compared with."""
+) -> tuple[float, list[Case]]:
+    """Return the hours of the index, and what queries of the half for tuning meet."""
     pieces = gather(audio, kept, "tune")
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder) / "index", pieces.catalog)
@@ -191,7 +196,9 @@ def collect(
         asked = Asked(
             pieces=pieces, n_each=n_each, n_others=n_others, n_takes=n_others // 4
         )
-        return answers(asked, answer, n_workers)
+        frames = sum(part.n_frames for part in parts)
+        hours = frames / FRAMES_PER_S / 3600
+        return hours, answers(asked, answer, n_workers)
 
 
 def _first_judgement(found: Found, _: Proposal) -> float:
@@ -222,7 +229,7 @@ def _classes(rows: Sequence[Case]) -> NDArray[np.str_]:
     return np.array(names)
 
 
-def calibration(rows: Sequence[Case]) -> dict[str, Any]:
+def calibration(rows: Sequence[Case], hours: float) -> dict[str, Any]:
     """Return the document that the package reads."""
     values = terms(np.array([one for case in rows for _, one in case.found]))
     classes = _classes(rows)
@@ -235,6 +242,7 @@ def calibration(rows: Sequence[Case]) -> dict[str, Any]:
     return {
         "made_by": "python bench/matching/calibrate.py",
         "n_queries": dict(Counter(case.kind for case in rows)),
+        "hours": round(hours, 3),
         "weights": weights.tolist(),
         "sameness": sameness.tolist(),
         "least_sameness": round(least, 4),
@@ -280,7 +288,7 @@ def _table(
     null = highest(is_null[of])[is_null]
     wrong = highest((classes == "wrong") & is_known[of])[is_known]
     above = null[null > _NOTHING]
-    levels = np.linspace(np.quantile(above, 0.05), max(above) + 8, 80)
+    levels = np.linspace(np.quantile(above, 0.05), max(above) + _BEYOND, 120)
     is_right = np.isin(classes, ["right", "mixed"])
     right = (evidence[is_right] >= levels[:, None]).sum(1) / is_known.sum()
     known = shares_wrong(
@@ -318,10 +326,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    rows = collect(
+    hours, rows = collect(
         chosen.audio, chosen.folder, chosen.each, chosen.others, chosen.workers
     )
-    write_json(chosen.out, calibration(rows))
+    write_json(chosen.out, calibration(rows, hours))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Measure queries on an index as large as a label's: 10,000 hours of postings.
 
-    python bench/matching/scale.py --index DIR [--hours 10000]
+    python bench/matching/scale.py --index DIR [--audio DIR] [--hours 10000]
 
-Postings are drawn at random, as often for each hash as in the real index at DIR
-and a little for those that it lacks; the notes to compare are a hole in the
-file. Real recordings stand beside them in a second segment, so that it also
-shows what is still found among so much else. It needs 15 GB of disk for a while.
+Beside the real index at DIR, of the catalog of the fingerprint benchmark, stands a
+segment that is made up after its pattern, see `synthetic.py`. Asked are queries of the
+half that is reported: is the right recording still found among so much else, what is
+found that is not there, and what does it cost? It needs 17 GB of disk for a while.
 """
 
 from __future__ import annotations
@@ -13,97 +13,99 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fingerprint import KEPT, gather, wilson
-from numpy.typing import NDArray
-from queries import catalog_queries
+from fingerprint import KEPT, MAX_FALSE_MATCH, gather, wilson
+from queries import Query, catalog_queries, mixed_queries, other_queries
+from synthetic import Pattern, pattern_of, with_real_notes, write_synthetic
+from yardstick import Cost, measured, summary_of
 
 from contrafact.catalog.atomic import write_json
+from contrafact.core.matches import RecordingMatch
 from contrafact.matching.fingerprint import FingerprintIndex
-from contrafact.matching.fingerprint._codes import FRAMES_PER_CODE
-from contrafact.matching.fingerprint._hashes import N_KEYS
-from contrafact.matching.fingerprint._notes import BYTES_PER_ROW
-from contrafact.matching.fingerprint._segments import (
-    FRAMES_PER_ROW,
-    PLACES_PER_FRAME,
-    Segment,
-    checksums,
-    write_arrays,
-)
-from contrafact.matching.fingerprint._spectrum import FRAMES_PER_S
 
-_RECORDING_FRAMES = 2 * round(100 * FRAMES_PER_S)  # 200 s
-_UNSEEN = 0.02  # of the postings are of hashes that the real index lacks
-_KEYS_AT_ONCE = 1 << 15
+RESULT = Path(__file__).parents[1] / "results" / "matching-fingerprint-scale.json"
+_SYNTHETIC = "synthetic.segment"
+Json = dict[str, Any]
+Found = tuple[RecordingMatch, ...]
 
 
-def write_synthetic(path: Path, real: Segment, hours: float) -> int:
-    """Write a segment of random postings; return how many."""
-    rng = np.random.default_rng(0)
-    n_recordings = round(hours * 3600 * FRAMES_PER_S / _RECORDING_FRAMES)
-    n_frames = n_recordings * _RECORDING_FRAMES
-    counts = np.bincount(real.key, minlength=N_KEYS).astype(np.float64)
-    rate = len(real.key) / float((real.ends - real.starts).sum())
-    share = (1 - _UNSEEN) * counts / counts.sum() + _UNSEEN / N_KEYS
-    wanted = rng.poisson(share * rate * n_frames)
-    n = int(wanted.sum())
-    table = np.concatenate([[0], np.cumsum(wanted)])
-    starts = np.arange(n_recordings) * _RECORDING_FRAMES
-
-    parts: dict[str, Iterator[NDArray[Any]]] = {
-        name: _blocks(name, wanted, n_frames)
-        for name in ("key", "place", "pitch", "span")
-    }
-    parts |= {"table": iter([table]), "starts": iter([starts])}
-    parts |= {"ends": iter([starts + _RECORDING_FRAMES]), "notes": iter([])}
-    code = synthetic_codes(real, n_recordings * (_RECORDING_FRAMES // FRAMES_PER_CODE))
-    order = np.argsort(code, kind="stable").astype(np.uint32)
-    parts |= {"code": iter([code]), "code_order": iter([order])}
-    shapes: dict[str, tuple[int, ...]] = {
-        name: (n,) for name in ("key", "place", "pitch", "span")
-    }
-    shapes |= {"table": table.shape, "starts": starts.shape, "ends": starts.shape}
-    shapes |= {"code": code.shape, "code_order": code.shape}
-    shapes["notes"] = (n_frames // FRAMES_PER_ROW, BYTES_PER_ROW)
-    write_arrays(
-        path,
-        shapes,
-        parts,
-        crc32=checksums(starts=starts, ends=starts + _RECORDING_FRAMES),
-        recording_ids=[f"synthetic-{i}" for i in range(n_recordings)],
-    )
+def make_large(large: Path, index: Path, pattern: Pattern, hours: float) -> int:
+    """Write the real index and what is made up to a folder; return its postings."""
+    shutil.rmtree(large, ignore_errors=True)
+    shutil.copytree(index, large)
+    n = write_synthetic(large / _SYNTHETIC, pattern, hours)
+    document = json.loads((large / "manifest.json").read_text())
+    document["segments"].append({"name": _SYNTHETIC, "deleted": []})
+    write_json(large / "manifest.json", document)
     return n
 
 
-def _blocks(
-    kind: str, wanted: NDArray[np.int64], n_frames: int
-) -> Iterator[NDArray[Any]]:
-    """Yield a column of the postings, some keys at a time."""
-    own = np.random.default_rng(len(kind))
-    for first in range(0, N_KEYS, _KEYS_AT_ONCE):
-        some = wanted[first : first + _KEYS_AT_ONCE]
-        if kind == "key":
-            yield np.repeat(np.arange(first, first + len(some)), some)
-        else:
-            highest = {"pitch": 150, "span": 80}.get(kind, n_frames * PLACES_PER_FRAME)
-            yield own.integers(0, highest, int(some.sum()), dtype=np.uint32)
+def ask(index: FingerprintIndex, queries: Iterable[Query]) -> list[tuple[Found, Cost]]:
+    """Return whatever is answered to each query, asked for the second time."""
+    answers = []
+    for query in queries:
+        samples = query.samples
+        index.identify(samples)  # so that what it reads is in memory
+        answers.append(measured(lambda s=samples: index.identify(s, max_false_match=1)))
+    return answers
 
 
-def synthetic_codes(real: Segment, n: int) -> NDArray[np.uint32]:
-    """Return codes like real ones, some bits of each drawn anew."""
-    rng = np.random.default_rng(1)
-    made = np.empty(n, np.uint32)
-    for first in range(0, n, 1 << 24):
-        some = made[first : first + (1 << 24)]
-        some[:] = real.code[rng.integers(0, len(real.code), len(some))]
-        one, other = rng.integers(0, 1 << 32, (2, len(some)), dtype=np.uint32)
-        some ^= one & other  # a quarter of the bits
-    return made
+def summary(
+    queries: Sequence[Query], answers: Sequence[Found], copies: dict[str, set[str]]
+) -> Json:
+    """Return how many are found, how many come first, and how many are wrong."""
+    found: dict[str, list[bool]] = {}
+    first: list[bool] = []
+    wrong: list[bool] = []
+    for query, answer in zip(queries, answers, strict=True):
+        ids = copies[query.piece.work] if query.kind == "catalog" else set()
+        every = ids.union(*(c for c in copies.values() if query.also in c))
+        accepted = [m for m in answer if m.false_match_probability <= MAX_FALSE_MATCH]
+        wrong.append(any(m.recording_id not in every for m in accepted))
+        if ids:
+            is_found = any(m.recording_id in ids for m in accepted)
+            found.setdefault(query.transform.group, []).append(is_found)
+            first.append(bool(answer) and answer[0].recording_id in every)
+    everything = [is_found for some in found.values() for is_found in some]
+    return {
+        "found": wilson(sum(everything), len(everything)),
+        "found_by_group": {k: wilson(sum(v), len(v)) for k, v in found.items()},
+        "best_answer_right_however_sure": wilson(sum(first), len(first)),
+        "queries_with_a_wrong_answer": wilson(sum(wrong), len(wrong)),
+    }
+
+
+def measure(chosen: argparse.Namespace) -> Json:
+    """Return what is found in the small and the large index, and at what cost."""
+    pieces = gather(chosen.audio, chosen.folder, chosen.half)
+    known = list(catalog_queries(pieces.asked, chosen.each))
+    known += mixed_queries(pieces.asked, 4 * chosen.each)
+    others = pieces.others["other work"]
+    unknown = list(other_queries(others, "other work", chosen.others))
+    small = FingerprintIndex.open(chosen.index)
+    pattern = pattern_of(small._parts, {piece.id for piece in pieces.asked})
+    large = chosen.folder / "large"
+    result: Json = {"hours": chosen.hours}
+    result["postings"] = make_large(large, chosen.index, pattern, chosen.hours)
+    for name, index in (("small", small), ("large", FingerprintIndex.open(large))):
+        with_real_notes(index, _SYNTHETIC, pattern)
+        of_known, of_unknown = ask(index, known), ask(index, unknown)
+        result[name] = {
+            "of_the_catalog": summary(known, [a for a, _ in of_known], pieces.copies),
+            "of_no_catalog": summary(unknown, [a for a, _ in of_unknown], {}),
+            "query": _costs([cost for _, cost in (*of_known, *of_unknown)]),
+        }
+    shutil.rmtree(large)
+    return result
+
+
+def _costs(costs: Sequence[Cost]) -> Json:
+    highest = np.quantile([1000 * cost.processor_s for cost in costs], 0.9)
+    return summary_of(costs) | {"processor_ms_90_%": round(float(highest), 1)}
 
 
 def main() -> None:
@@ -113,53 +115,14 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=10_000)
     parser.add_argument("--folder", type=Path, default=KEPT)
     parser.add_argument("--audio", type=Path)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--half", choices=("tune", "report"), default="report")
+    parser.add_argument("--each", type=int, default=3)
+    parser.add_argument("--others", type=int, default=400)
+    parser.add_argument("--out", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    large = chosen.folder / "large"
-    shutil.rmtree(large, ignore_errors=True)
-    shutil.copytree(chosen.index, large)
-    real = max(FingerprintIndex.open(large)._parts, key=lambda p: len(p.segment.key))
-    n = write_synthetic(large / "synthetic.segment", real.segment, chosen.hours)
-    document = json.loads((large / "manifest.json").read_text())
-    document["segments"].append({"name": "synthetic.segment", "deleted": []})
-    write_json(large / "manifest.json", document)
-    result = {"postings": n, "hours": chosen.hours} | _measure(large, chosen)
+    result = measure(chosen)
     print(json.dumps(result, indent=1))
-    if chosen.out:
-        chosen.out.write_text(json.dumps(result, indent=1) + "\n")
-    shutil.rmtree(large)
-
-
-def _measure(large: Path, chosen: argparse.Namespace) -> dict[str, Any]:
-    pieces = gather(chosen.audio, chosen.folder, "report")
-    asked = list(catalog_queries(pieces.asked, 3))
-    small, index = FingerprintIndex.open(chosen.index), FingerprintIndex.open(large)
-    small.identify(asked[0].samples)
-    costs: dict[str, list[float]] = {"small": [], "first": [], "again": []}
-    hits: dict[str, list[bool]] = {"small": [], "again": []}
-    for query in asked:
-        samples = query.samples
-        for name, which in (("small", small), ("first", index), ("again", index)):
-            began, wall = time.process_time(), time.perf_counter()
-            found = which.identify(samples)
-            costs[name].append(time.process_time() - began)
-            costs.setdefault(f"{name}, wall", []).append(time.perf_counter() - wall)
-            if name in hits:
-                is_hit = query.piece.id in {m.recording_id for m in found}
-                hits[name].append(is_hit)
-    milliseconds = {
-        name: {
-            "median": round(1000 * float(np.median(values)), 1),
-            "90 %": round(1000 * float(np.quantile(values, 0.9)), 1),
-        }
-        for name, values in costs.items()
-    }
-    found_in = {name: wilson(sum(some), len(some)) for name, some in hits.items()}
-    return {
-        "query_ms": milliseconds,
-        "found_in_small": found_in["small"],
-        "found": found_in["again"],
-    }
+    chosen.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

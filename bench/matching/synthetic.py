@@ -194,7 +194,7 @@ def _blocks(
 
 
 def _alike(key: Ints, keys: Ints, n_each: Ints, rng: np.random.Generator) -> Ints:
-    """Return real postings with the intervals of some keys, any where there are none."""
+    """Return real postings with the intervals of keys, any where there are none."""
     intervals = keys // _N_STEPS**2
     low = np.searchsorted(key, intervals * _N_STEPS**2)
     n = np.searchsorted(key, (intervals + 1) * _N_STEPS**2) - low

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def test_the_rarest_hashes_are_asked_first(
     assert counts[is_asked].sum() <= limit
     assert counts[is_asked].max() <= counts[~is_asked].min()
     assert 0 < share < is_asked.mean()
-    pairs = _pairing.find_pairs([Part(segment, frozenset())], _asked(keys))
+    pairs = _pairing.find_pairs([Part(segment, frozenset())], _asked(keys), middle=0)
     assert 0 < len(pairs) <= limit
     assert pairs.share == share
 
@@ -186,9 +187,43 @@ def test_where_all_pairs_are_read_none_is_missing(
     segment = _segment(tmp_path / "1", rng, "AB", 5_000)
     keys = np.unique(segment.key)
     parts = [Part(segment, frozenset())]
-    sure, doubtful = (_pairing.find_pairs(parts, _asked(keys, d)) for d in (0, 9))
+    sure, doubtful = (
+        _pairing.find_pairs(parts, _asked(keys, d), middle=0) for d in (0, 9)
+    )
     assert (sure.place == doubtful.place).all()
     assert sure.share == doubtful.share == 1
+
+
+def test_pairs_are_left_out_only_where_too_few_agree(rng: np.random.Generator) -> None:
+    """Whatever 32 frames are looked at, of three pairs or more in them none is gone."""
+    where = np.concatenate([rng.uniform(0, 1e6, 4_000), 5e5 + rng.uniform(0, 99, 20)])
+    kept = _pairing._may_agree(where, 1_000_000)
+    assert 20 <= len(kept) < 3_000
+    assert (np.diff(kept) > 0).all()
+    for first in np.append(where, where - 32):
+        here = np.flatnonzero((where >= first) & (where < first + 32))
+        assert len(here) < 3 or np.isin(here, kept).all()
+
+
+def test_where_many_agree_by_chance_no_pair_is_left_out(
+    rng: np.random.Generator,
+) -> None:
+    """A small index is searched as it is."""
+    where = rng.uniform(0, 1e6, 40_000)
+    assert (_pairing._may_agree(where, 1_000_000) == np.arange(40_000)).all()
+
+
+def test_frames_belong_to_the_recordings_that_searching_finds(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Short recordings and empty ones too."""
+    segment = _segment(tmp_path / "1", rng, "ABCDEFG", 400)
+    starts = np.array([0, 10, 10, 12, 5_000, 5_001, 9_000], np.uint32)
+    ends = np.append(starts[1:], np.uint32(12_345))
+    segment = replace(segment, starts=starts, ends=ends)
+    frames = np.concatenate([starts, ends[:-1], rng.uniform(0, 12_345, 500)])
+    expected = np.searchsorted(starts, frames, side="right") - 1
+    assert (segment.owner_of(frames) == expected).all()
 
 
 def test_an_altered_list_of_recordings_is_noticed(

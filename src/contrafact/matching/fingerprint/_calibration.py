@@ -1,8 +1,8 @@
 """From evidence to how often an answer as strong is wrong.
 
 `calibration.json` was fitted on recordings that share one soundfont; its entry
-`made_by` names the command that made it. Nothing is adapted to a single catalog:
-what makes a match certain is how long and how closely it lies on one line.
+`made_by` names the command that made it. What makes a match certain is how long and how
+closely it lies on one line; of a single catalog only the size counts.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class _Calibration:
     least_sameness: float
     evidence: NDArray[np.float64]
     log_probability: NDArray[np.float64]
+    hours: float
 
 
 @cache
@@ -93,6 +94,7 @@ def _calibration() -> _Calibration:
         least_sameness=float(document["least_sameness"]),
         evidence=np.array(document["evidence"]),
         log_probability=np.log(document["false_match_probability"]),
+        hours=float(document["hours"]),
     )
 
 
@@ -108,10 +110,18 @@ def evidence(found: Found, proposal: Proposal) -> float:
     return float(known.weights @ values)
 
 
-def false_match_probability(value: float) -> float:
+def false_match_probability(value: float, hours: float) -> float:
     """Return what share of the answers that reach this evidence is wrong.
 
-    If two queries of three hold nothing that is known.
+    If two queries of three hold nothing that is known. Each recording more is a chance
+    more of a wrong answer, and none of a right one: in an index larger than the one
+    that the table was made with, wrong answers are as many more as there are hours.
+
+    Args:
+        value: As from `evidence`.
+        hours: Of the recordings of the index.
     """
     known = _calibration()
-    return float(np.exp(np.interp(value, known.evidence, known.log_probability)))
+    share = float(np.exp(np.interp(value, known.evidence, known.log_probability)))
+    times = max(1.0, hours / known.hours)
+    return share * times / (1 - share + share * times)

@@ -28,16 +28,20 @@ class Part:
 
     Attributes:
         is_live: For each recording of the segment.
+        n_frames: Of what is live.
     """
 
     segment: Segment
     deleted: frozenset[str]
     is_live: NDArray[np.bool_] = field(init=False)
+    n_frames: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Work out what is live."""
         live = [i not in self.deleted for i in self.segment.recording_ids]
         object.__setattr__(self, "is_live", np.array(live, bool))
+        lengths = self.segment.ends.astype(np.int64) - self.segment.starts
+        object.__setattr__(self, "n_frames", int(lengths[self.is_live].sum()))
 
     @classmethod
     def open(cls, path: Path, deleted: frozenset[str]) -> Part:

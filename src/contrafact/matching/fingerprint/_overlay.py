@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,7 @@ class Asked:
         self.n_frames, self._n_bins = notes.shape
         self._maps = {False: _doubled(reduced(notes))}
         self._hidden = {} if hidden is None else {False: _doubled_places(hidden)}
+        self._spread: dict[float, Floats] = {}
 
     def columns(self, bins: float) -> slice:
         """Return which bins of a recording a query has that is higher by `bins`."""
@@ -85,15 +86,44 @@ class Asked:
             frames: Taken to the nearest half; those beyond an end are of that end.
             bins: By how many the query is higher than the recording.
         """
+        at, own = self.places(frames), self._own_columns(bins)
+        found = self.whole_map(bins)[at, own]
+        hidden = self._hidden[bins % 1 > 0] if self._hidden else None
+        return found, None if hidden is None else hidden[at, own]
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether there are places that are not compared."""
+        return bool(self._hidden)
+
+    def places(self, frames: Floats) -> Ints:
+        """Return which rows of a whole map are nearest to frames."""
         at = np.rint(2 * frames).astype(np.int64)
-        at = np.minimum(np.maximum(at, 0), 2 * self.n_frames - 2)
-        whole, columns = int(np.floor(bins)), self.columns(bins)
-        own = slice(columns.start + whole, columns.stop + whole)
-        is_between = bins % 1 > 0
-        if is_between not in self._maps:
+        return np.asarray(np.minimum(np.maximum(at, 0), 2 * self.n_frames - 2))
+
+    def whole_map(self, bins: float) -> Map:
+        """Return the map at every half frame, with all of its bins or between them."""
+        if (is_between := bins % 1 > 0) and is_between not in self._maps:
             self._make_between()
-        found = self._maps[is_between][at, own]
-        return found, self._hidden[is_between][at, own] if self._hidden else None
+        return self._maps[is_between]
+
+    def spread(self, bins: float) -> Floats:
+        """Return how far each row of the map strays in those columns, squared."""
+        if bins not in self._spread:
+            part = self.whole_map(bins)[:, self._own_columns(bins)]
+            squares, sums = np.einsum("ij,ij->i", part, part), part.sum(1)
+            self._spread[bins] = squares - sums.astype(np.float64) ** 2 / part.shape[1]
+        return self._spread[bins]
+
+    def widened(self, notes: Map, bins: float) -> Map:
+        """Return rows of a recording, in those columns, as wide as the whole map."""
+        found = np.zeros((len(notes), self.whole_map(bins).shape[1]), np.float32)
+        found[:, self._own_columns(bins)] = notes
+        return found
+
+    def _own_columns(self, bins: float) -> slice:
+        whole, columns = int(np.floor(bins)), self.columns(bins)
+        return slice(columns.start + whole, columns.stop + whole)
 
     def _make_between(self) -> None:
         """Make what is half way between two bins."""
@@ -160,10 +190,10 @@ class Overlay:
         if value < _HOPELESS:
             return best, value
         steps: list[Callable[[Alignment], list[Alignment]]] = [
-            lambda a: [replace(a, start=a.start + offset) for offset in OFFSETS],
-            lambda a: [replace(a, bins=a.bins + n) for n in (-1, -0.5, 0.5, 1)],
+            lambda a: [_moved(a, offset) for offset in OFFSETS],
+            lambda a: [_moved(a, 0, bins=n) for n in (-1, -0.5, 0.5, 1)],
             lambda a: [_stretched(a, 1 + by, middle) for by in stretches],
-            lambda a: [replace(a, start=a.start + offset) for offset in (-0.5, 0.5)],
+            lambda a: [_moved(a, offset) for offset in (-0.5, 0.5)],
         ]
         for nearby in steps:
             for near in nearby(best):
@@ -173,20 +203,23 @@ class Overlay:
 
     def _likeness(self, rows: Ints) -> Callable[[Alignment], float]:
         """Return what tells the correlation of some rows under an alignment."""
-        notes, middle = self._notes[rows], _middle(rows)
+        notes, middle, asked = self._notes[rows], _middle(rows), self._asked
         known: dict[float, tuple[Map, float]] = {}
 
         def likeness(at: Alignment) -> float:
-            one, hidden = self._asked.rows((middle - at.start) / at.tempo, at.bins)
+            frames = (middle - at.start) / at.tempo
             if at.bins not in known:
-                away = _away(notes[:, self._asked.columns(at.bins)])
-                known[at.bins] = away, float(np.vdot(away, away))
+                away = _away(notes[:, asked.columns(at.bins)])
+                spread = float(np.vdot(away, away))
+                wide = away if asked.is_hidden else asked.widened(away, at.bins)
+                known[at.bins] = wide, spread
             away, spread = known[at.bins]
-            if hidden is not None:
-                return _seen_correlation(one, away, hidden)
-            sums = one.sum(1)
-            own = float(np.vdot(one, one)) - float(np.vdot(sums, sums)) / one.shape[1]
-            both = float(np.vdot(one, away))
+            if asked.is_hidden:
+                return _seen_correlation(*asked.rows(frames, at.bins), away)
+            places = asked.places(frames)
+            # Whole rows, as taking parts of them would take longer.
+            both = float(np.vdot(asked.whole_map(at.bins).take(places, axis=0), away))
+            own = float(asked.spread(at.bins).take(places).sum())
             return both / math.sqrt(max(own * spread, 0.0) + 1e-6)
 
         return likeness
@@ -261,8 +294,9 @@ def _levelled(notes: Map, hidden: Bools) -> Map:
     return np.where(hidden, mean[:, None].astype(np.float32), notes)
 
 
-def _seen_correlation(one: Map, other: Map, hidden: Bools) -> float:
+def _seen_correlation(one: Map, hidden: Bools | None, other: Map) -> float:
     """Return the correlation of all rows over what is not hidden."""
+    hidden = np.zeros(one.shape, bool) if hidden is None else hidden
     seen = (~hidden).astype(np.float32)
     n = np.maximum(seen.sum(1), 1)
     one, other = one * seen, other * seen
@@ -278,10 +312,15 @@ def _away(notes: Map) -> Map:
     return np.asarray(notes - mean, np.float32)
 
 
+def _moved(at: Alignment, frames: float, *, bins: float = 0.0) -> Alignment:
+    """Return another start and shift; `replace` takes several times as long."""
+    return Alignment(start=at.start + frames, tempo=at.tempo, bins=at.bins + bins)
+
+
 def _stretched(at: Alignment, by: float, middle: float) -> Alignment:
     """Return another tempo, the middle staying where it is."""
     start = middle - (middle - at.start) * by
-    return replace(at, start=start, tempo=at.tempo * by)
+    return Alignment(start=start, tempo=at.tempo * by, bins=at.bins)
 
 
 def _spread(table: Floats) -> float:

@@ -7,6 +7,7 @@ of hashes that are rare in it and likely to be the recording's own, which say mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -14,13 +15,20 @@ from numpy.typing import NDArray
 
 from contrafact.matching.fingerprint._hashes import Hashes
 from contrafact.matching.fingerprint._manifest import Part
+from contrafact.matching.fingerprint._ordering import in_order
 from contrafact.matching.fingerprint._segments import (
     PLACES_PER_FRAME,
     Segment,
     is_marked,
 )
 from contrafact.matching.fingerprint._spectrum import PER_SEMITONE
-from contrafact.matching.fingerprint._voting import MAX_SEMITONES, MAX_STRETCH, Pairs
+from contrafact.matching.fingerprint._voting import (
+    LEAST_PAIRS,
+    MAX_SEMITONES,
+    MAX_STRETCH,
+    PLACE,
+    Pairs,
+)
 
 __all__ = ["APART", "MOST_PAIRS", "find_pairs", "keys_in"]
 
@@ -33,6 +41,8 @@ MOST_PAIRS = 1_000_000
 _COMMON = 0.39
 """With this power of how often the index has a hash grows how likely it is that the
 recording has it; as `Hashes.doubt`, fitted to works that are not reported on."""
+_STEPS = 16.0  # for a factor of e in how much a pair tells
+_SPARSE = 4.0  # places for each pair, from which it is rare that three agree
 
 
 def keys_in(
@@ -51,11 +61,17 @@ def _marks(segments: tuple[Segment, ...]) -> NDArray[np.uint8] | None:
     return np.asarray(np.bitwise_or.reduce(marks), np.uint8)
 
 
-def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
+def find_pairs(parts: Sequence[Part], hashes: Hashes, *, middle: float) -> Pairs:
     """Return the pairs of equal hashes, recordings numbered through all parts.
 
     Recording number `i` begins at the place `i * APART`. Pairs of deleted
-    recordings, and of changes beyond what is looked for, are left out.
+    recordings, and of changes beyond what is looked for, are left out, and so may
+    be those that too few others agree with to propose anything.
+
+    Args:
+        parts: Of the index.
+        hashes: In order of their keys.
+        middle: Of what is asked about, in frames; where pairs have to agree.
     """
     keys, begins = _distinct(hashes.key)
     n_alike = np.diff(begins, append=len(hashes.key))
@@ -70,8 +86,9 @@ def find_pairs(parts: Sequence[Part], hashes: Hashes) -> Pairs:
         # Every hash with such a key, and where its postings begin.
         query = np.repeat(begins[there], again) + _counted(again)
         asked = is_asked[query]
-        first, n_read = np.repeat(low, again)[asked], np.repeat(n, again)[asked]
-        pairs.append(_pairs(part, hashes, query[asked], first, n_read, base=base))
+        ranges = np.repeat(low, again)[asked], np.repeat(n, again)[asked]
+        some = _pairs(part, hashes, query[asked], ranges, middle)
+        pairs.append(replace(some, place=some.place + base * float(APART)))
         base += len(part.segment.starts)
     return _joined(pairs, share)
 
@@ -107,40 +124,63 @@ def _telling(n_each: Ints, doubt: NDArray[np.float32]) -> tuple[Bools, float]:
     """
     if n_each.sum() <= MOST_PAIRS:
         return np.ones(len(n_each), bool), 1.0
-    likely = n_each**_COMMON * np.exp(-doubt)
-    order = np.argsort(n_each / np.maximum(likely, 1e-30), kind="stable")
-    is_asked = np.zeros(len(n_each), bool)
-    is_asked[order[np.cumsum(n_each[order]) <= MOST_PAIRS]] = True
-    return is_asked, float(likely[is_asked].sum() / likely.sum())
+    common = np.log(np.maximum(n_each, 1).astype(np.float32))
+    likely = _COMMON * common - doubt
+    # In steps, as that spares sorting them.
+    cost = np.rint(_STEPS * (common - likely)).astype(np.int64)
+    n_up_to = np.cumsum(np.bincount(cost, n_each))
+    is_asked = cost < np.searchsorted(n_up_to, MOST_PAIRS, side="right")
+    chances = np.exp(likely) * (n_each > 0)
+    return is_asked, float(chances[is_asked].sum() / chances.sum())
 
 
 def _pairs(
-    part: Part, hashes: Hashes, there: Ints, low: Ints, n_each: Ints, *, base: int
+    part: Part, hashes: Hashes, there: Ints, ranges: tuple[Ints, Ints], middle: float
 ) -> Pairs:
-    segment = part.segment
-    query = np.repeat(there, n_each)
-    place = np.repeat(low, n_each) + _counted(n_each)
+    """Return the pairs of some hashes, with ranges of postings, in one segment."""
+    segment, (low, n_each) = part.segment, ranges
+    place = np.repeat(low - np.cumsum(n_each) + n_each, n_each)
+    place += np.arange(len(place))
     # Bounds first, one after the other, as most pairs are of absurd changes.
-    semitones = hashes.pitch[query] - segment.pitch[place]
+    semitones = np.repeat(hashes.pitch[there], n_each) - segment.pitch[place]
     near = np.flatnonzero(np.abs(semitones) < MAX_SEMITONES * PER_SEMITONE)
-    query, place, semitones = query[near], place[near], semitones[near]
+    query = np.repeat(there, n_each)[near]
+    place, semitones = place[near], semitones[near]
     span = np.maximum(segment.span[place], 0.5 * PLACES_PER_FRAME).astype(np.float32)
     ratio = span / (PLACES_PER_FRAME * hashes.span)[query]
     is_near = np.abs(ratio - np.cosh(MAX_STRETCH)) < np.sinh(MAX_STRETCH)
-    near = np.flatnonzero(is_near)
-    query, place = query[near], place[near]
     # Whole numbers: the times of a large segment are beyond what float32 holds.
     frame = segment.place[place].astype(np.int64) / PLACES_PER_FRAME
-    owner = np.searchsorted(segment.starts, frame, side="right") - 1
+    time = hashes.time[query]
+    near = np.flatnonzero(is_near)
+    near = near[_may_agree((frame + ratio * (middle - time))[near], segment.n_frames)]
+    owner = segment.owner_of(frame[near])
     is_live = part.is_live[owner] if len(owner) else np.zeros(0, bool)
     begin = segment.starts[owner].astype(np.float64)
     return Pairs(
-        query=hashes.time[query].astype(np.float64),
-        place=frame - begin + (owner + base) * float(APART),
+        query=time[near].astype(np.float64),
+        place=frame[near] - begin + owner * float(APART),
         semitones=semitones[near].astype(np.float64) / PER_SEMITONE,
         stretch=np.log(ratio[near].astype(np.float64)),
-        span=hashes.span[query].astype(np.float64),
+        span=hashes.span[query[near]].astype(np.float64),
     ).at(is_live)
+
+
+def _may_agree(where: NDArray[np.float64], n_frames: int) -> Ints:
+    """Return which pairs have others nearby, enough for a proposal.
+
+    All of them where that is nothing rare.
+    """
+    if _SPARSE * len(where) > n_frames / PLACE:
+        return np.arange(len(where))
+    ordered, order = in_order(np.floor(where))
+    n_more = LEAST_PAIRS - 1
+    # As far apart as what is counted together for a proposal, wherever that begins.
+    is_near = ordered[n_more:] - ordered[:-n_more] <= 2 * PLACE
+    may_agree = np.zeros(len(where), bool)
+    for i in range(LEAST_PAIRS):
+        may_agree[i : i + len(is_near)] |= is_near
+    return np.sort(order[may_agree])
 
 
 def _joined(pairs: Sequence[Pairs], share: float) -> Pairs:

@@ -86,9 +86,10 @@ def find_matches(
 ) -> tuple[RecordingMatch, ...]:
     """Return what is found, best first, false ones at the rate allowed."""
     matches: list[RecordingMatch] = []
+    hours = sum(part.n_frames for part in parts) / FRAMES_PER_S / 3600
     for block in note_blocks(samples):
         for answer in find_answers(parts, block.notes, codes_of(block.power)):
-            match = _match(answer, block.first)
+            match = _match(answer, block.first, hours)
             if match.false_match_probability <= max_false_match:
                 _join(matches, match)
     return tuple(sorted(matches, key=lambda m: m.false_match_probability))
@@ -249,7 +250,8 @@ def _candidates(parts: Sequence[Part], query: Map) -> Iterator[_Candidate]:
     bases = np.cumsum([0, *(len(p.segment.starts) for p in parts)])
     for window in _windows(len(query)):
         some = peaks.between(window.first, window.last)
-        pairs = find_pairs(parts, query_hashes(some, is_there))
+        hashes = query_hashes(some, is_there)
+        pairs = find_pairs(parts, hashes, middle=window.middle)
         for proposal in propose(pairs, window.middle, n_most=_N_PROPOSALS):
             number = int((proposal.place(window.middle) + APART / 2) // APART)
             if not 0 <= number < bases[-1]:
@@ -338,7 +340,7 @@ def _join(matches: list[RecordingMatch], new: RecordingMatch) -> None:
     matches.append(new)
 
 
-def _match(answer: Answer, begin: int) -> RecordingMatch:
+def _match(answer: Answer, begin: int, hours: float) -> RecordingMatch:
     found, at = answer.found, answer.found.alignment
     return RecordingMatch(
         recording_id=answer.recording_id,
@@ -348,5 +350,5 @@ def _match(answer: Answer, begin: int) -> RecordingMatch:
         reference_end_s=(at.start + at.tempo * found.last) / FRAMES_PER_S,
         pitch_semitones=at.bins / PER_SEMITONE,
         tempo_ratio=at.tempo,
-        false_match_probability=false_match_probability(answer.evidence),
+        false_match_probability=false_match_probability(answer.evidence, hours),
     )

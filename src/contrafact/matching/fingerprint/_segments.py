@@ -49,6 +49,7 @@ PLACES_PER_FRAME = 2
 FRAMES_PER_ROW = 2
 """Of the map, in one row of the notes that are kept."""
 _TABLE_FROM = 1 << 25  # postings, from which a table of all keys is small beside them
+_BLOCK = 512  # frames
 _N_SOME_CODES = 4_096  # of a segment, that are held in memory
 CHECKED = ("starts", "ends")
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -126,6 +127,28 @@ class Segment:
         """Where in `code` each recording begins."""
         n_codes = (self.ends.astype(np.int64) - self.starts) // FRAMES_PER_CODE
         return np.asarray(np.cumsum(n_codes) - n_codes, np.int64)
+
+    @property
+    def n_frames(self) -> int:
+        """Of all recordings together."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    @cached_property
+    def _owner_of_block(self) -> NDArray[np.int32]:
+        """Which recording each block of frames begins in."""
+        begins = np.arange(0, self.n_frames, _BLOCK)
+        return np.asarray(np.searchsorted(self.starts, begins, "right") - 1, np.int32)
+
+    @cached_property
+    def _next_starts(self) -> NDArray[np.float64]:
+        return np.append(self.starts[1:], np.inf)
+
+    def owner_of(self, frames: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the number of the recording that each frame is of."""
+        owner = self._owner_of_block[frames.astype(np.int64) // _BLOCK].astype(np.int64)
+        while len(late := np.flatnonzero(frames >= self._next_starts[owner])):
+            owner[late] += 1
+        return owner
 
     def look_up(
         self, keys: NDArray[np.uint32]

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
-from scipy.sparse import csr_array
 
 __all__ = [
     "FRAMES_PER_S",
@@ -43,7 +42,8 @@ _N_SEMITONES = 57
 N_BINS = _N_SEMITONES * PER_SEMITONE
 _FLOOR, _SILENCE, _NEAR = 1e-2, 1e-5, 157  # five seconds
 _PAST, _ONSET = 8, 0.5
-_BLOCK = 1_024  # frames at a time, so that memory stays small
+_BLOCK = 128  # frames at a time, so that they stay in the processor's cache
+_TOGETHER = 24  # bins made by one product of matrices
 _PART, _AROUND = 18_500, 500  # frames; whole seconds, a multiple of four
 Map = NDArray[np.float32]
 
@@ -126,11 +126,13 @@ def _power(samples: NDArray[np.float32]) -> Iterator[Map]:
         last = min(first + _BLOCK, n_frames)
         low, high = first * HOP - half, (last - 1) * HOP + half
         part = samples[max(low, 0) : high]
-        part = np.pad(part, (max(-low, 0), high - low - len(part) - max(-low, 0)))
+        if len(part) < high - low:  # at either end
+            before = max(-low, 0)
+            part = np.pad(part, (before, high - low - len(part) - before))
         cut = np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::HOP]
-        spectrum = rfft(cut * window, axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
-        yield np.asarray((_bank() @ power.T).T, np.float32)
+        power = np.abs(rfft(cut * window, axis=1))
+        power *= power
+        yield np.concatenate([power[:, part] @ some for part, some in _banks()], axis=1)
 
 
 def _contrast(levels: Map) -> Map:
@@ -149,7 +151,18 @@ def _marked(levels: Map) -> Map:
 
 
 @cache
-def _bank() -> csr_array:
+def _banks() -> list[tuple[slice, NDArray[np.float32]]]:
+    """Return for some bins after the other which lines they are of, and their share."""
+    found = []
+    for first in range(0, N_BINS, _TOGETHER):
+        some = _bank()[first : first + _TOGETHER]
+        lines = np.flatnonzero(some.any(0))
+        part = slice(int(lines[0]), int(lines[-1]) + 1)
+        found.append((part, np.ascontiguousarray(some[:, part].T)))
+    return found
+
+
+def _bank() -> NDArray[np.float32]:
     """Return what turns power spectra into bins a third of a semitone apart."""
     hz = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE)
     place = 12 * PER_SEMITONE * np.log2(np.maximum(hz, 1.0) / _LOWEST_HZ)
@@ -159,4 +172,4 @@ def _bank() -> csr_array:
     weight = np.maximum(0.0, 1.0 - distance)
     weight[:, hz < 50] = 0
     weight /= np.maximum(weight.sum(1, keepdims=True), 1e-9)
-    return csr_array(weight.astype(np.float32))
+    return np.asarray(weight, np.float32)

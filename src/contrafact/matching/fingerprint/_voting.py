@@ -13,18 +13,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_SEMITONES", "MAX_STRETCH", "Pairs", "Proposal", "propose"]
+from contrafact.matching.fingerprint._ordering import in_order
+
+__all__ = [
+    "LEAST_PAIRS",
+    "MAX_SEMITONES",
+    "MAX_STRETCH",
+    "PLACE",
+    "Pairs",
+    "Proposal",
+    "propose",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MAX_SEMITONES = 7.5
 MAX_STRETCH = 0.33  # of the logarithm of the ratio of tempos
-_PLACE = 16.0  # frames in a bin
+PLACE = 16.0  # frames in a bin
 _PITCH, _TEMPO = 0.5, 0.025
-_N_PITCH = int(2 * MAX_SEMITONES / _PITCH) + 1
-_N_TEMPO = int(2 * MAX_STRETCH / _TEMPO) + 1
-_LEAST_PAIRS = 3
+# Of the table of both, with an edge around it.
+_HEIGHT = int(2 * MAX_SEMITONES / _PITCH) + 3
+_WIDTH = int(2 * MAX_STRETCH / _TEMPO) + 3
+LEAST_PAIRS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +105,19 @@ def propose(pairs: Pairs, middle: float, *, n_most: int) -> list[Proposal]:
         middle: Of that part, in frames of the query.
         n_most: How many to return at most.
     """
-    if len(pairs) < _LEAST_PAIRS:
+    if len(pairs) < LEAST_PAIRS:
         return []
     where = pairs.place + np.exp(pairs.stretch) * (middle - pairs.query)
-    bins = np.floor(where / _PLACE).astype(np.int64)
-    order = np.argsort(bins, kind="stable")
-    bins = bins[order]
+    bins, order = in_order(np.floor(where / PLACE).astype(np.int64))
+    cells = _cells(pairs)[order]
     found = []
     for first in _fullest(bins, 2 * n_most):
         low, high = np.searchsorted(bins, [first, first + 2])
-        found.append(_agreed(pairs.at(order[low:high])))
+        found.append(pairs.at(order[low:high][_agreed(cells[low:high])]))
     found.sort(key=lambda some: -len(some))
     kept: list[tuple[float, Proposal]] = []
     for some in found:
-        if len(some) < _LEAST_PAIRS or len(kept) == n_most:
+        if len(some) < LEAST_PAIRS or len(kept) == n_most:
             break
         proposal = _proposal(some)
         place = proposal.place(middle)
@@ -118,7 +128,7 @@ def propose(pairs: Pairs, middle: float, *, n_most: int) -> list[Proposal]:
 
 def _is_same(place: float, one: Proposal, other_place: float, other: Proposal) -> bool:
     return (
-        abs(place - other_place) < _PLACE
+        abs(place - other_place) < PLACE
         and abs(one.semitones - other.semitones) < 1
         and abs(np.log(one.tempo / other.tempo)) < 2 * _TEMPO
     )
@@ -126,27 +136,32 @@ def _is_same(place: float, one: Proposal, other_place: float, other: Proposal) -
 
 def _fullest(bins: Ints, n_most: int) -> Ints:
     """Return the bins that, with the next one, hold most pairs."""
-    value, count = np.unique(bins, return_counts=True)
+    begins = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
+    value, count = bins[begins], np.diff(begins, append=len(bins))
     is_next = np.append(value[1:] == value[:-1] + 1, False)
     both = count + np.where(is_next, np.append(count[1:], 0), 0)
     starts = np.concatenate([value, value - 1])
     # The bin before the first of two neighbours would only hold the first.
     totals = np.concatenate([both, count])
     order = np.argsort(-totals, kind="stable")[:n_most]
-    return starts[order[totals[order] >= _LEAST_PAIRS]]
+    return starts[order[totals[order] >= LEAST_PAIRS]]
 
 
-def _agreed(pairs: Pairs) -> Pairs:
-    """Return the pairs of one place that agree on the commonest shift and tempo."""
-    pitch = np.rint((pairs.semitones + MAX_SEMITONES) / _PITCH).astype(np.int64)
-    tempo = np.rint((pairs.stretch + MAX_STRETCH) / _TEMPO).astype(np.int64)
-    cells = np.bincount(pitch * _N_TEMPO + tempo, minlength=_N_PITCH * _N_TEMPO)
-    table = cells.reshape(_N_PITCH, _N_TEMPO)
-    wide = np.pad(table, 1)
-    rows = wide[:-2] + wide[1:-1] + wide[2:]
+def _cells(pairs: Pairs) -> Ints:
+    """Return the cell of a table of shifts and tempos that each pair is in."""
+    pitch = np.rint((pairs.semitones + MAX_SEMITONES) / _PITCH) + 1
+    tempo = np.rint((pairs.stretch + MAX_STRETCH) / _TEMPO) + 1
+    return np.asarray(pitch * _WIDTH + tempo, np.int64)
+
+
+def _agreed(cells: Ints) -> NDArray[np.bool_]:
+    """Return which pairs of one place agree on the commonest shift and tempo."""
+    table = np.bincount(cells, minlength=_HEIGHT * _WIDTH).reshape(_HEIGHT, _WIDTH)
+    rows = table[:-2] + table[1:-1] + table[2:]
     near = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
-    best = np.unravel_index(int(near.argmax()), near.shape)
-    return pairs.at((np.abs(pitch - best[0]) <= 1) & (np.abs(tempo - best[1]) <= 1))
+    best, other = divmod(int(near.argmax()), near.shape[1])
+    off = cells - best * _WIDTH - other  # 0 to 2 in each direction
+    return np.asarray((off >= 0) & (off < 3 * _WIDTH) & (off % _WIDTH < 3))
 
 
 def _proposal(pairs: Pairs) -> Proposal:
