@@ -45,12 +45,14 @@ class AudioInfo:
         duration_s: Length by the header; 0 where the header does not say.
         sample_rate: In Hz.
         codec: Lower-case name, such as `pcm_16`, `vorbis` or `aac`.
+        is_cut: Whether the bytes are known to end before the recording does.
     """
 
     duration_s: Seconds
     sample_rate: int
     n_channels: int
     codec: str
+    is_cut: bool = False
 
 
 class Interrupted(Exception):  # noqa: N818 - a signal inside this package
@@ -141,6 +143,7 @@ class _SoundfileDecoder:
                 sample_rate=file.samplerate,
                 n_channels=file.channels,
                 codec=_codec(file.format, file.subtype),
+                is_cut=self.declared.is_cut,
             )
 
     def blocks(self, start: int = 0) -> Iterator[Block]:
@@ -203,6 +206,7 @@ class _FfmpegDecoder:
                 sample_rate=frame.sample_rate,
                 n_channels=frame.layout.nb_channels,
                 codec=stream.codec_context.codec.canonical_name,
+                is_cut=declared.is_cut,
             )
 
     def _open(self) -> Any:

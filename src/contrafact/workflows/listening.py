@@ -336,6 +336,8 @@ def _notices(
     wanted = min(how.most_s, info.duration_s - start_s)
     if end_s - start_s < wanted - 1.0:
         return (f"cut off after {end_s:.1f} s of {info.duration_s:.1f} s",)
+    if info.is_cut and end_s - start_s < how.most_s:
+        return (f"cut off after {end_s:.1f} s: the file lacks its end",)
     if end_s < info.duration_s - 1.0 or start_s > 0:
         part = f"{start_s:.0f} s to {end_s:.0f} s of {info.duration_s:.0f} s"
         return (f"only a part was listened to: {part}",)
