@@ -10,11 +10,14 @@ evidence the table says what share of the answers that reach it is wrong, if two
 of three hold nothing that is known; beyond what was seen, other works are continued by
 an exponential fitted to their highest tenth, and the share is never below 1e-10. Both
 that table and what is refused come of works that the regressions were not fitted on.
+For indexes larger than the one asked, the first regression is fitted once more, with a
+table of its own: there wrong answers count the more, the nearer they come.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import zlib
 from collections import Counter
@@ -56,6 +59,8 @@ _BEYOND = 16.0  # how much evidence above the highest wrong one the table goes o
 _N_PARTS = 5  # of works, each judged by what the others teach
 _NOTHING = -99.0  # evidence of what is refused
 _REFUSED = 0.01  # of right answers, so that other performances are refused
+_RIDGE = 1e-3
+_NEAR = 2.0
 _UNKNOWN = 2.0  # queries that hold nothing known, for one that does
 _AGAINST_OTHERS = {"right": 2.0, "mixed": 2.0, "wrong": 1.0}
 _AGAINST_TAKES = {
@@ -237,31 +242,50 @@ def calibration(rows: Sequence[Case], hours: float) -> dict[str, Any]:
     part = np.array([zlib.crc32(case.work.encode()) % _N_PARTS for case in rows])[of]
     sameness, same = _fitted(values, classes, part, _AGAINST_TAKES)
     weights, evidence = _fitted(values, classes, part, _AGAINST_OTHERS)
+    strict, nearness = _fitted(values, classes, part, _AGAINST_OTHERS, near=_NEAR)
     best = _best(evidence, of, classes == "right")
     least = float(np.quantile(same[best], _REFUSED))
     return {
         "made_by": "python bench/matching/calibrate.py",
         "n_queries": dict(Counter(case.kind for case in rows)),
-        "hours": round(hours, 3),
+        "hours": math.ceil(100 * hours) / 100,
         "weights": weights.tolist(),
         "sameness": sameness.tolist(),
         "least_sameness": round(least, 4),
         **_table(rows, np.where(same >= least, evidence, _NOTHING), of, classes),
+        "strict_weights": strict.tolist(),
+        **{
+            f"strict_{name}": column
+            for name, column in _table(
+                rows, np.where(same >= least, nearness, _NOTHING), of, classes
+            ).items()
+        },
     }
 
 
 def _fitted(
-    values: Floats, classes: NDArray[np.str_], part: Ints, wanted: dict[str, float]
+    values: Floats,
+    classes: NDArray[np.str_],
+    part: Ints,
+    wanted: dict[str, float],
+    near: float | None = None,
 ) -> tuple[Floats, Floats]:
     """Return weights, and what each comparison reaches by weights of other works.
 
-    So that what is known by heart is not taken for what is known.
+    So that what is known by heart is not taken for what is known. With `near` it is
+    fitted twice: then wrong ones count the more, the nearer they came to right ones
+    in the first fit, half as much as most where they reached that below zero.
     """
 
     def fit(which: Bools) -> Floats:
-        some = classes[which]
-        is_right = np.isin(some, ["right", "mixed"])
-        found = fit_weights(values[which, 1:], is_right, _shares(some, wanted), 1e-3)
+        some, mine = classes[which], values[which]
+        is_right, shares = np.isin(some, ["right", "mixed"]), _shares(some, wanted)
+        found = fit_weights(mine[:, 1:], is_right, shares, _RIDGE)
+        if near is not None:
+            wrong, weight = ~is_right, shares[~is_right]
+            nearness = weight * expit(mine[wrong] @ found + near)
+            shares[wrong] = nearness * weight.sum() / nearness.sum()
+            found = fit_weights(mine[:, 1:], is_right, shares, _RIDGE)
         return np.round(found, 4)
 
     reached = np.zeros(len(values))

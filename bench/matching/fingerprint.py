@@ -306,7 +306,7 @@ def main(
         cost = build(Path(folder) / "index", pieces.catalog)
         cost["from_mp3"] = ingest_from_mp3(Path(folder) / "mp3", pieces.catalog[::10])
         index = FingerprintIndex.open(Path(folder) / "index")
-        peer = _peer(pieces.catalog) if is_installed() else None
+        peer = peer_of(pieces.catalog) if is_installed() else None
         copies = leave_out_copies(pieces, peer) if peer else []
         asked = Asked(
             pieces=pieces, n_each=n_each, n_others=n_others, n_takes=n_others // 8
@@ -331,7 +331,8 @@ def main(
     return result
 
 
-def _peer(catalog: Sequence[Piece]) -> Chromaprints:
+def peer_of(catalog: Sequence[Piece]) -> Chromaprints:
+    """Return what Chromaprint hears in the recordings."""
     return Chromaprints([p.path for p in catalog], [p.id for p in catalog])
 
 

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fingerprint import KEPT, MAX_FALSE_MATCH, gather, wilson
+from chromaprint import is_installed
+from fingerprint import (
+    KEPT,
+    MAX_FALSE_MATCH,
+    gather,
+    leave_out_copies,
+    peer_of,
+    wilson,
+)
 from queries import Query, catalog_queries, mixed_queries, other_queries
 from synthetic import Pattern, pattern_of, with_real_notes, write_synthetic
 from yardstick import Cost, measured, summary_of
@@ -82,6 +90,8 @@ def summary(
 def measure(chosen: argparse.Namespace) -> Json:
     """Return what is found in the small and the large index, and at what cost."""
     pieces = gather(chosen.audio, chosen.folder, chosen.half)
+    if is_installed():
+        leave_out_copies(pieces, peer_of(pieces.catalog))
     known = list(catalog_queries(pieces.asked, chosen.each))
     known += mixed_queries(pieces.asked, 4 * chosen.each)
     others = pieces.others["other work"]

@@ -24,6 +24,7 @@ __all__ = [
     "evidence",
     "false_match_probability",
     "features",
+    "strict_evidence",
     "terms",
 ]
 
@@ -81,6 +82,9 @@ class _Calibration:
     least_sameness: float
     evidence: NDArray[np.float64]
     log_probability: NDArray[np.float64]
+    strict_weights: NDArray[np.float64]
+    strict_evidence: NDArray[np.float64]
+    strict_log_probability: NDArray[np.float64]
     hours: float
 
 
@@ -94,6 +98,9 @@ def _calibration() -> _Calibration:
         least_sameness=float(document["least_sameness"]),
         evidence=np.array(document["evidence"]),
         log_probability=np.log(document["false_match_probability"]),
+        strict_weights=np.array(document["strict_weights"]),
+        strict_evidence=np.array(document["strict_evidence"]),
+        strict_log_probability=np.log(document["strict_false_match_probability"]),
         hours=float(document["hours"]),
     )
 
@@ -110,18 +117,32 @@ def evidence(found: Found, proposal: Proposal) -> float:
     return float(known.weights @ values)
 
 
-def false_match_probability(value: float, hours: float) -> float:
+def strict_evidence(found: Found, proposal: Proposal) -> float:
+    """Return another such number, fitted to what is wrong and yet comes near.
+
+    It says more of what is rare: of the wrong answers of a large index.
+    """
+    return float(_calibration().strict_weights @ terms(features(found, proposal)))
+
+
+def false_match_probability(value: float, strict: float, hours: float) -> float:
     """Return what share of the answers that reach this evidence is wrong.
 
     If two queries of three hold nothing that is known. Each recording more is a chance
     more of a wrong answer, and none of a right one: in an index larger than the one
-    that the table was made with, wrong answers are as many more as there are hours.
+    that the tables were made with, wrong answers are as many more as there are hours.
+    How many there would be is then told by the stricter evidence.
 
     Args:
         value: As from `evidence`.
+        strict: As from `strict_evidence`.
         hours: Of the recordings of the index.
     """
     known = _calibration()
     share = float(np.exp(np.interp(value, known.evidence, known.log_probability)))
-    times = max(1.0, hours / known.hours)
-    return share * times / (1 - share + share * times)
+    times = hours / known.hours
+    if times <= 1:
+        return share
+    levels, logs = known.strict_evidence, known.strict_log_probability
+    other = float(np.exp(np.interp(strict, levels, logs)))
+    return max(share, other * times / (1 - other + other * times))

@@ -12,6 +12,7 @@ from contrafact.core.matches import RecordingMatch
 from contrafact.matching.fingerprint._calibration import (
     evidence,
     false_match_probability,
+    strict_evidence,
 )
 from contrafact.matching.fingerprint._code_search import propose_by_codes
 from contrafact.matching.fingerprint._codes import (
@@ -350,5 +351,7 @@ def _match(answer: Answer, begin: int, hours: float) -> RecordingMatch:
         reference_end_s=(at.start + at.tempo * found.last) / FRAMES_PER_S,
         pitch_semitones=at.bins / PER_SEMITONE,
         tempo_ratio=at.tempo,
-        false_match_probability=false_match_probability(answer.evidence, hours),
+        false_match_probability=false_match_probability(
+            answer.evidence, strict_evidence(found, answer.proposal), hours
+        ),
     )
