@@ -30,7 +30,13 @@ _SETTINGS = {
     "data": {"samplerate": 16_000},
     "model": {
         "shingling": {"len": 2, "hop": 2},
-        "cqt": {"hoplen": 0.04, "noctaves": 4, "nbinsoct": 12, "fscale": 0.25, "pool": 2},
+        "cqt": {
+            "hoplen": 0.04,
+            "noctaves": 4,
+            "nbinsoct": 12,
+            "fscale": 0.25,
+            "pool": 2,
+        },
         "frontend": {"cqtpow": 0.5, "channels": [4, 8]},
         "backbone": {"blocks": [1], "channels": [8], "down": [1]},
         "zdim": 12,
