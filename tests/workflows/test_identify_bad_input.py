@@ -21,7 +21,7 @@ from contrafact.reports.match_inputs import MatchInputs
 from contrafact.reports.matches import render_matches
 from contrafact.workflows.evidence_documents import Names, document, read_names
 from contrafact.workflows.identify import identify
-from contrafact.workflows.listening import Listening, listen
+from contrafact.workflows.listening import Listening, hear, listen
 from contrafact.workflows.match_indexes import (
     MatchIndexes,
     matching_dir,
@@ -233,6 +233,16 @@ def test_a_truncated_file_is_heard_as_far_as_it_goes(
     record = record_of(whole)
     assert "cut off after" in record["notices"][0]
     assert {m["title"] for m in record["recordings"]} <= {known_title}
+
+
+def test_of_channels_that_cancel_each_other_a_part_is_heard(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """The record says so; the file is not cut off."""
+    one = 0.1 * rng.standard_normal(70 * 8_000)
+    path = _written(tmp_path / "a.wav", np.stack([one, -one], 1), 8_000)
+    heard = hear(path, Listening(most_s=90.0))
+    assert heard.notices == ("only a part was listened to: 0 s to 60 s of 70 s",)
 
 
 NAMES = (

@@ -48,6 +48,7 @@ _SILENT_BELOW = 1e-4
 _SHORTEST_S: Seconds = 1.0
 _MOST_BYTES_SIGNED = 256 << 20
 _LEAD_IN_S: Seconds = 30.0
+_MOST_CHANNELS_S: Seconds = 60.0  # of a piece whose channels are held one by one
 _RINGING = RATE // 20
 _WINDOW_S: Seconds = 12.0
 _HINT_P = 0.3  # of works: the joint p-value up to which the rest is heard
@@ -280,13 +281,13 @@ def hear(path: Path, how: Listening) -> Heard:
     """
     info = read_info(path)
     start_s = _start(info, how)
-    samples = _mixed(path, info, start_s, how.most_s)
+    samples, most_s = _mixed(path, info, start_s, how.most_s)
     end_s = start_s + len(samples) / RATE
     return Heard(
         samples=samples,
         start_s=start_s,
         duration_s=max(info.duration_s, end_s),
-        notices=_notices(info, start_s, end_s, how),
+        notices=_notices(info, start_s, end_s, most_s),
     )
 
 
@@ -296,7 +297,10 @@ def _start(info: AudioInfo, how: Listening) -> Seconds:
     return max(0.0, min(_LEAD_IN_S, (info.duration_s - how.most_s) / 2))
 
 
-def _mixed(path: Path, info: AudioInfo, start_s: Seconds, most_s: Seconds) -> Samples:
+def _mixed(
+    path: Path, info: AudioInfo, start_s: Seconds, most_s: Seconds
+) -> tuple[Samples, Seconds]:
+    """Return what is heard of a part, and how much of it was asked for."""
     try:
         samples = _centred(_read(path, start_s, most_s).samples[0])
     except AudioError:  # a whole file whose mix is silent; or the next call says why
@@ -304,8 +308,9 @@ def _mixed(path: Path, info: AudioInfo, start_s: Seconds, most_s: Seconds) -> Sa
             raise
         samples = np.zeros(0, np.float32)
     if info.n_channels > 1 and np.abs(samples).max(initial=0.0) < _SILENT_BELOW:
-        samples = _loudest(path, start_s, min(most_s, 60.0))
-    return samples
+        most_s = min(most_s, _MOST_CHANNELS_S)
+        samples = _loudest(path, start_s, most_s)
+    return samples, most_s
 
 
 def _read(path: Path, start_s: Seconds, most_s: Seconds, *, mono: bool = True) -> Audio:
@@ -331,12 +336,12 @@ def _centred(samples: Samples) -> Samples:
 
 
 def _notices(
-    info: AudioInfo, start_s: Seconds, end_s: Seconds, how: Listening
+    info: AudioInfo, start_s: Seconds, end_s: Seconds, most_s: Seconds
 ) -> tuple[str, ...]:
-    wanted = min(how.most_s, info.duration_s - start_s)
+    wanted = min(most_s, info.duration_s - start_s)
     if end_s - start_s < wanted - 1.0:
         return (f"cut off after {end_s:.1f} s of {info.duration_s:.1f} s",)
-    if info.is_cut and end_s - start_s < how.most_s:
+    if info.is_cut and end_s - start_s < most_s:
         return (f"cut off after {end_s:.1f} s: the file lacks its end",)
     if end_s < info.duration_s - 1.0 or start_s > 0:
         part = f"{start_s:.0f} s to {end_s:.0f} s of {info.duration_s:.0f} s"
