@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=KEPT)
     parser.add_argument("--audio", type=Path)
-    parser.add_argument("--others", type=int, default=1_000)
+    parser.add_argument("--others", type=int, default=800)
     parser.add_argument("--out", type=Path, default=RESULT)
     chosen = parser.parse_args()
     others = gather(chosen.audio, chosen.folder, "tune").others["other work"]

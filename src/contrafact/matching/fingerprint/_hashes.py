@@ -62,8 +62,8 @@ _PLACES = [
 _N_NUMBERS = len(_PLACES)
 _PITCH_SLACK, _RATIO_SLACK = 0.2, 0.35  # of a step
 _TIME_SLACK = 1.5  # frames
-# Fitted to queries of works that are not reported on: the square of the sum of how
-# many peaks are stronger than each chosen, and each number that was raised or lowered.
+# By `bench/matching/fit_doubt.py`: of the square of the sum of how many peaks are
+# stronger than each chosen, and of each number that was raised or lowered.
 _DOUBT_OF_RANK, _DOUBT_OF_NUMBER = 0.06, 2.05
 
 

@@ -40,7 +40,7 @@ APART = 1 << 22
 MOST_PAIRS = 1_000_000
 _COMMON = 0.39
 """With this power of how often the index has a hash grows how likely it is that the
-recording has it; as `Hashes.doubt`, fitted to works that are not reported on."""
+recording has it; by `bench/matching/fit_doubt.py`, as `Hashes.doubt`."""
 _STEPS = 16.0  # for a factor of e in how much a pair tells
 _SPARSE = 4.0  # places for each pair, from which it is rare that three agree
 
