@@ -50,6 +50,18 @@ def test_a_part_is_the_same_as_the_whole_there(sound: Make, suffix: str) -> None
     np.testing.assert_allclose(part[:, n_settling:], there[:, n_settling:], atol=1e-3)
 
 
+def test_what_follows_the_end_that_an_mp3_header_gives_is_heard(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Players go on there, so that nothing can be hidden behind it."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, 0.1 * rng.standard_normal(8 * 16_000), 16_000)
+    path.write_bytes(path.read_bytes() * 4)
+    assert read_audio(path).duration_s == pytest.approx(32, abs=0.5)
+    assert read_info(path).duration_s > 16
+    assert not probe_audio(path).is_truncated
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".opus"])
 def test_blocks_join_without_a_seam(sound: Make, suffix: str) -> None:
     """Decoding block by block gives what decoding at once gives."""

@@ -19,6 +19,7 @@ from contrafact.catalog import Workspace
 from contrafact.reports import Sound
 from contrafact.reports.match_inputs import MatchInputs
 from contrafact.reports.matches import render_matches
+from contrafact.workflows import origin
 from contrafact.workflows.evidence_documents import Names, document, read_names
 from contrafact.workflows.identify import identify
 from contrafact.workflows.listening import Listening, hear, listen
@@ -182,6 +183,19 @@ def test_a_bomb_costs_little_memory(
     finally:
         tracemalloc.stop()
     assert peak < 64 << 20
+
+
+def test_ten_hours_are_not_held_to_be_looked_up_as_an_output(
+    tmp_path: Path, indexed_for_matching: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No output is so long; looking it up would take gigabytes."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(origin, "find_outputs", refuse)
+    workspace = Workspace.open(indexed_for_matching)
+    assert list(origin._registered(workspace, _ten_hours(tmp_path))) == []
 
 
 FORMS: dict[str, Callable[[Path, np.ndarray], Path]] = {

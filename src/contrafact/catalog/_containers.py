@@ -19,6 +19,7 @@ _STREAMED = 0xFFFFFF00
 _WAV_PLAIN = (1, 3, 0xFFFE)
 """Format tags where a frame has a fixed number of bytes: PCM and float."""
 _OGG_TAIL = 1 << 17
+_MOST_TAGS = 1 << 16  # bytes that may follow the sound of an MP3 file unnoticed
 _OGG_END_MARK = 4
 
 
@@ -57,10 +58,12 @@ class Declared:
     Attributes:
         n_frames: Frames in the whole file; None if the header does not say.
         is_cut: Whether the bytes are known to end before the header says.
+        goes_on: Whether much follows where the recording ends by the header.
     """
 
     n_frames: int | None = None
     is_cut: bool = False
+    goes_on: bool = False
 
 
 def _after_id3(file: BinaryIO) -> int:
@@ -169,4 +172,6 @@ def _declared_mp3(file: BinaryIO, n_bytes: int) -> Declared:
     is_mpeg1 = head[1] & 0x08 != 0
     # One frame of slack: some writers do not count the header's own frame.
     is_cut = start + n_audio_bytes > n_bytes + 2048
+    if start + 1.01 * n_audio_bytes + _MOST_TAGS < n_bytes:
+        return Declared(goes_on=True)
     return Declared(n_frames=n_frames * (1152 if is_mpeg1 else 576), is_cut=is_cut)

@@ -99,9 +99,10 @@ def open_decoder(path: str | Path) -> Decoder:
 
 
 def _open_as(path: Path, container: Container, declared: Declared) -> Decoder:
-    # libsndfile's MP3 decoder writes to stderr about files that were cut off.
-    is_noisy = container.name == "MP3" and declared.is_cut
-    if not is_noisy:
+    # libsndfile's MP3 decoder writes to stderr about files that were cut off, and
+    # leaves out what others play after the end that a header gives.
+    is_odd = container.name == "MP3" and (declared.is_cut or declared.goes_on)
+    if not is_odd:
         try:
             return _SoundfileDecoder(path, container, declared)
         except soundfile.LibsndfileError:

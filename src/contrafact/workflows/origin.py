@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _STATES = {"valid": "signed by somebody trusted", "untrusted": "signed by anybody"}
+_LONGEST_OUTPUT_S = 1_200.0  # of files that are looked for in the register
 
 
 def open_registry(workspace: Workspace) -> OriginRegistry:
@@ -237,6 +238,12 @@ def _marked_by(workspace: Workspace, mark: str) -> str | None:
 
 
 def _registered(workspace: Workspace, path: Path) -> Iterator[OriginEvidence]:
+    """Yield what the register of outputs says; nothing of what is far longer.
+
+    To be looked up, all of a file is held in memory.
+    """
+    if read_info(path).duration_s > _LONGEST_OUTPUT_S:
+        return
     for found in find_outputs(workspace, path)[:1]:
         model = found.record.model or "a model"
         yield OriginEvidence(
