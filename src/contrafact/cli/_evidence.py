@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,35 +16,37 @@ if TYPE_CHECKING:
     from contrafact.catalog import Workspace
     from contrafact.workflows.without_model import WithoutModel
 
-__all__ = ["show_evidence"]
+__all__ = ["Asking", "show_evidence"]
 
 _N_SHOWN = 8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What is asked of a song without its model, as the user gave it."""
+
+    by: str
+    encoders: Sequence[str]
+    report: Path | None
+
+
 def show_evidence(
-    workspace: Workspace,
-    audio: Path,
-    *,
-    by: str,
-    encoders: Sequence[str],
-    report: Path | None,
-    place: Path,
-    as_json: bool,
+    workspace: Workspace, audio: Path, asked: Asking, *, place: Path, as_json: bool
 ) -> None:
     """Attribute a song without its model, and print what was found."""
     from contrafact.workflows.encoders import named_encoders
     from contrafact.workflows.without_model import attribute_without_model
 
     words = ["contrafact", "attribute", str(audio), "--without-model"]
-    words += [word for name in encoders for word in ("--encoder", name)]
+    words += [word for name in asked.encoders for word in ("--encoder", name)]
     words += ["-w", str(place)]
     with show_progress(as_json=as_json) as progress:
         found = attribute_without_model(
             workspace,
             audio,
-            by=by,
-            encoders=named_encoders(encoders),
-            report=report,
+            by=asked.by,
+            encoders=named_encoders(asked.encoders),
+            report=asked.report,
             progress=progress,
             command=shlex.join(words),
         )
@@ -51,8 +54,8 @@ def show_evidence(
         print_json(found.to_json())
         return
     _print(found)
-    if report is not None:
-        print_lines(f"Report: {report}")
+    if asked.report is not None:
+        print_lines(f"Report: {asked.report}")
 
 
 def _print(found: WithoutModel) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from contrafact.cli._evidence import show_evidence
+from contrafact.cli._evidence import Asking, show_evidence
 from contrafact.cli._options import (
     EncoderOption,
     JsonOption,
@@ -131,39 +132,24 @@ def attribute(  # noqa: PLR0913 - every option is an argument
 
     Next, check the answer by training again: contrafact verify ID.
     """
-    if without_model == (model is not None):
-        raise typer.BadParameter(
-            "give either the model or --without-model", param_hint="--model"
-        )
-    opened = open_workspace(workspace)
+    _check_mode(model, is_without=without_model, encoders=encoder or ())
+    opened, place = open_workspace(workspace), named_workspace(workspace)
     if model is None:
-        place = named_workspace(workspace)
-        show_evidence(
-            opened,
-            audio,
-            by=by,
-            encoders=encoder or (),
-            report=report,
-            place=place,
-            as_json=as_json,
-        )
+        asked = Asking(by=by, encoders=encoder or (), report=report)
+        show_evidence(opened, audio, asked, place=place, as_json=as_json)
         return
-    if encoder:
-        raise typer.BadParameter(
-            "a model is asked about influence, not about likeness; give it with "
-            "--without-model",
-            param_hint="--encoder",
-        )
     from contrafact.workflows.attribute import attribute as run
 
-    options = {"--model": model, "--estimator": estimator, "--by": by}
-    if level != _LEVEL:
-        options["--level"] = f"{level:g}"
-    if pitch_range:
-        options["--pitch-range"] = str(pitch_range)
-    given = {"--prompt": prompt, "--report": report}
-    options |= {name: str(value) for name, value in given.items() if value is not None}
-    options["-w"] = str(named_workspace(workspace))
+    options = {
+        "--model": model,
+        "--estimator": estimator,
+        "--by": by,
+        "--level": f"{level:g}" if level != _LEVEL else None,
+        "--pitch-range": pitch_range or None,
+        "--prompt": prompt,
+        "--report": report,
+        "-w": place,
+    }
     with show_progress(as_json=as_json) as progress:
         answer = run(
             opened,
@@ -180,14 +166,30 @@ def attribute(  # noqa: PLR0913 - every option is an argument
         )
     if as_json:
         print_json(_document(answer, top))
-    else:
-        _print(answer, top=top, report=report)
-        print_next("verify", answer.attribution_id, workspace=workspace)
+        return
+    _print(answer, top=top, report=report, workspace=workspace)
 
 
-def _command(audio: Path, options: dict[str, str]) -> str:
+def _check_mode(
+    model: str | None, *, is_without: bool, encoders: Sequence[str]
+) -> None:
+    """Refuse options of which one asks a model and the other does without."""
+    if is_without == (model is not None):
+        raise typer.BadParameter(
+            "give either the model or --without-model", param_hint="--model"
+        )
+    if encoders and not is_without:
+        raise typer.BadParameter(
+            "a model is asked about influence, not about likeness; give it with "
+            "--without-model",
+            param_hint="--encoder",
+        )
+
+
+def _command(audio: Path, options: Mapping[str, object]) -> str:
     """Return what to type to get the result again."""
-    words = [word for option in options.items() for word in option]
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    words = [word for option in given.items() for word in option]
     # A name that begins with a hyphen would be read as an option.
     named = f"./{audio}" if str(audio).startswith("-") else str(audio)
     return shlex.join(["contrafact", "attribute", named, *words])
@@ -198,10 +200,13 @@ def _document(answer: Attribution, top: int | None) -> dict[str, Any]:
     return document | {"shares": document["shares"][:top]}
 
 
-def _print(answer: Attribution, *, top: int | None, report: Path | None) -> None:
+def _print(
+    answer: Attribution, *, top: int | None, report: Path | None, workspace: Path | None
+) -> None:
     from contrafact.reports import render_table
 
     print_table(render_table(answer, n_named=top or _N_SHOWN))
     if report is not None:
         print_lines(f"Report: {report}")
     print_lines("Influence is evidence, never proof of copying.")
+    print_next("verify", answer.attribution_id, workspace=workspace)
