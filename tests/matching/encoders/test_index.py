@@ -197,3 +197,26 @@ def test_a_folder_of_something_else_is_left_alone(
         EncoderIndex.create(tmp_path, encoder)
     with pytest.raises(MatchIndexError, match="no index"):
         EncoderIndex.open(tmp_path / "none", encoder)
+
+
+def test_what_all_have_in_common_says_nothing(
+    index: EncoderIndex, tmp_path: Path, encoder: Encoder
+) -> None:
+    """However large it is: networks of sound make vectors that are nearly one."""
+    shifted = EncoderIndex.create(tmp_path / "shifted", encoder)
+    for work in range(N_WORKS):
+        shifted.add(f"r{work}", f"w{work}", embedding(piece(work) + 40.0))
+    plain = index.rank(embedding(piece(7, version=1)))
+    moved = shifted.rank(embedding(piece(7, version=1) + 40.0))
+    assert [name for name, _ in moved] == [name for name, _ in plain]
+    np.testing.assert_allclose(
+        [height for _, height in moved], [height for _, height in plain], atol=0.01
+    )
+
+
+def test_what_was_counted_does_not_pile_up(index: EncoderIndex, tmp_path: Path) -> None:
+    """It goes when the recordings change that it was counted of."""
+    index.identify(embedding(piece(3)))
+    assert len(list((tmp_path / "index" / "cohorts").iterdir())) == 1
+    index.delete("r3")
+    assert not list((tmp_path / "index" / "cohorts").iterdir())
