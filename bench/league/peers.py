@@ -17,8 +17,8 @@ and so on, that in mid-training) and four noise draws an example, shared by all.
   The output is the loss itself, as for diffusion models.
 - dattri: DataInf over all parameters; Kwon et al., ICLR 2024. It keeps every gradient
   that it inverts with in memory, so that these are of an eighth of the windows; even
-  so 22 GB were too few for the whole catalog, in batches of 4, 16 or 64 windows, and
-  its row is missing in the docs.
+  so 22 GB were too few for the whole catalog in batches of 64 and of 16 windows (of 4
+  it would have taken hours, and was stopped), and its row is missing in the docs.
 """
 
 from __future__ import annotations
