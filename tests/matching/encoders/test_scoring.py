@@ -15,6 +15,7 @@ from contrafact.matching.encoders.scoring import (
     best_pairs,
     cohort_of,
     nearness_between,
+    unit,
 )
 
 
@@ -59,7 +60,7 @@ def test_nearness_is_a_cosine_or_a_distance() -> None:
     """Both grow as vectors come nearer; a cosine forgets how long they are."""
     query = np.array([[3.0, 4.0]], np.float32)
     others = np.array([[6.0, 8.0], [4.0, -3.0], [0.0, 0.0]], np.float32)
-    cosine = nearness_between(query, others, "cosine")[0]
+    cosine = nearness_between(unit(query), unit(others), "cosine")[0]
     np.testing.assert_allclose(cosine, [1, 0, 0], atol=1e-6)
     distance = nearness_between(query, others, "distance")[0]
     np.testing.assert_allclose(distance, [-12.5, -25, -12.5], atol=1e-5)

@@ -5,9 +5,7 @@ Each is a file of its own, whole or not there, with a checksum.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +20,12 @@ from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import MatchIndexError
 from contrafact.matching.encoders.base import Embedding
 from contrafact.matching.encoders.scoring import Cohort
+from contrafact.matching.record_files import checksum, record_path
 
 __all__ = [
     "Record",
     "read_cohort",
     "read_record",
-    "record_path",
     "write_cohort",
     "write_record",
 ]
@@ -47,13 +45,7 @@ class Record:
     @cached_property
     def checksum(self) -> str:
         """Of its vectors as they are kept."""
-        return _checksum(_arrays(self), "")
-
-
-def record_path(directory: Path, recording_id: str) -> Path:
-    """Return where a recording's file is; any text will do as its identifier."""
-    digest = hashlib.sha256(recording_id.encode()).hexdigest()
-    return directory / f"{digest[:32]}.safetensors"
+        return checksum(_arrays(self), "")
 
 
 def write_record(directory: Path, record: Record) -> None:
@@ -126,7 +118,7 @@ def read_cohort(path: Path, *, n_recordings: int) -> Cohort | None:
 
 def _write(path: Path, arrays: Arrays, about: str) -> None:
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = {"format": _FORMAT, "about": about, "checksum": _checksum(whole, about)}
+    header = {"format": _FORMAT, "about": about, "checksum": checksum(whole, about)}
     write_bytes(path, save(whole, metadata=header))
 
 
@@ -136,13 +128,6 @@ def _read(path: Path) -> tuple[Arrays, str]:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if header.get("format") != _FORMAT:
         raise ValueError(f"its format is {header.get('format')!r}, not {_FORMAT!r}")
-    if header["checksum"] != _checksum(arrays, header["about"]):
+    if header["checksum"] != checksum(arrays, header["about"]):
         raise ValueError("its checksum is wrong")
     return arrays, header["about"]
-
-
-def _checksum(arrays: Arrays, about: str) -> str:
-    value = zlib.crc32(about.encode())
-    for name in sorted(arrays):
-        value = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), value))
-    return f"{value:08x}"

@@ -21,7 +21,6 @@ from contrafact.matching.encoders._records import (
     Record,
     read_cohort,
     read_record,
-    record_path,
     write_cohort,
     write_record,
 )
@@ -32,7 +31,9 @@ from contrafact.matching.encoders.scoring import (
     best_pairs,
     cohort_of,
     nearness_between,
+    unit,
 )
+from contrafact.matching.record_files import record_path
 
 __all__ = ["EncoderIndex"]
 
@@ -224,23 +225,28 @@ class EncoderIndex:
         return [self._records[name] for name in self.recording_ids]
 
     @cached_property
-    def _rows(self) -> Floats:
+    def _vectors(self) -> Floats:
         """The vectors of all recordings, one after the other."""
-        parts = [record.embedding.vectors for record in self._all]
-        return np.concatenate(parts)
+        return np.concatenate([record.embedding.vectors for record in self._all])
 
     @cached_property
-    def _middle(self) -> Floats | None:
-        """What all vectors have in common, which says nothing; None of distances."""
+    def _rows(self) -> Floats:
+        """The same, ready to be compared."""
+        return self._ready(self._vectors)
+
+    def _ready(self, vectors: Floats) -> Floats:
+        """Return vectors without what all have in common, which says nothing.
+
+        Distances are not changed by that, and their lengths are not to be.
+        """
         if self._encoder.nearness != "cosine":
-            return None
-        return np.asarray(self._rows.mean(axis=0), np.float32)
+            return vectors
+        middle = self._vectors.mean(axis=0) if len(self._all) > 1 else np.float32(0)
+        return unit(vectors - middle)
 
     def _pairs(self, query: Embedding) -> Pairs:
-        vectors, rows = query.vectors.astype(np.float32), self._rows
-        if self._middle is not None and len(self._all) > 1:
-            vectors, rows = vectors - self._middle, rows - self._middle
-        near = nearness_between(vectors, rows, self._encoder.nearness)
+        asked = self._ready(query.vectors.astype(np.float32))
+        near = nearness_between(asked, self._rows, self._encoder.nearness)
         ends = np.cumsum([len(record.embedding) for record in self._all])
         return best_pairs(np.split(near, ends[:-1], axis=1))
 
@@ -294,7 +300,7 @@ class EncoderIndex:
 
     def _forget(self) -> None:
         """Forget what was counted of the recordings as they were."""
-        for name in ("_all", "_rows", "_middle", "_digest"):
+        for name in ("_all", "_vectors", "_rows", "_digest"):
             self.__dict__.pop(name, None)
         for path in (self._directory / _COHORTS).glob("*.safetensors"):
             with storage_errors(path):

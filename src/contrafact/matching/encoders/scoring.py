@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from contrafact.matching.encoders.base import Nearness
 
-__all__ = ["FEWEST", "Cohort", "Pairs", "best_pairs", "cohort_of", "nearness_between"]
+__all__ = [
+    "FEWEST",
+    "Cohort",
+    "Pairs",
+    "best_pairs",
+    "cohort_of",
+    "nearness_between",
+    "unit",
+]
 
 Floats = NDArray[np.float32]
 
@@ -33,16 +41,20 @@ _LEAST = 1e-3  # of the typical distance: what is nearer is as near as can be
 
 
 def nearness_between(queries: Floats, references: Floats, kind: Nearness) -> Floats:
-    """Return how near vectors are, higher for nearer, `(query, reference)`."""
+    """Return how near vectors are, higher for nearer, `(query, reference)`.
+
+    Vectors that are compared by cosine are of length 1; see `unit`.
+    """
     if kind == "cosine":
-        near = _unit(queries) @ _unit(references).T
+        near = queries @ references.T
     else:
         squares = np.sum(queries**2, axis=1)[:, None] + np.sum(references**2, axis=1)
         near = -np.maximum(squares - 2 * queries @ references.T, 0) / queries.shape[1]
     return np.asarray(near, np.float32)
 
 
-def _unit(rows: Floats) -> Floats:
+def unit(rows: Floats) -> Floats:
+    """Return vectors of length 1 in the same directions; none of nothing."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 

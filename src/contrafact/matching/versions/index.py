@@ -15,6 +15,7 @@ from contrafact.catalog.atomic import remove_leftovers, storage_errors, write_js
 from contrafact.core.errors import MatchIndexError, MatchingError
 from contrafact.core.matches import WorkMatch
 from contrafact.core.units import Seconds
+from contrafact.matching.record_files import record_path
 from contrafact.matching.versions.answers import describe_match, grouped, query_segments
 from contrafact.matching.versions.layers import strands_of
 from contrafact.matching.versions.notes import Notes
@@ -29,7 +30,6 @@ from contrafact.matching.versions.records import (
     FORMAT,
     Record,
     read_record,
-    record_path,
     write_record,
 )
 from contrafact.matching.versions.search import Library

@@ -6,9 +6,7 @@ an index of what was complete. The content carries a checksum.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from safetensors.numpy import save
 
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import MatchIndexError
+from contrafact.matching.record_files import checksum, record_path
 from contrafact.matching.versions.base import Strand
 from contrafact.matching.versions.layers import LAYERS, Strands
 
@@ -28,7 +27,6 @@ __all__ = [
     "NullQuery",
     "Record",
     "read_record",
-    "record_path",
     "write_record",
 ]
 
@@ -75,12 +73,6 @@ class Record:
         return self.recording_id if self.work_id is None else self.work_id
 
 
-def record_path(directory: Path, recording_id: str) -> Path:
-    """Return where a recording's file is; any text will do as its identifier."""
-    digest = hashlib.sha256(recording_id.encode()).hexdigest()
-    return directory / f"{digest[:32]}.safetensors"
-
-
 def write_record(directory: Path, record: Record) -> None:
     """Write it, whole or not at all.
 
@@ -107,16 +99,9 @@ def write_record(directory: Path, record: Record) -> None:
         arrays[f"{layer.name}.values"] = strand.values
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     about = json.dumps([record.recording_id, record.work_id, names])
-    header = {"format": FORMAT, "about": about, "checksum": _checksum(arrays, about)}
+    header = {"format": FORMAT, "about": about, "checksum": checksum(arrays, about)}
     path = record_path(directory, record.recording_id)
     write_bytes(path, save(arrays, metadata=header))
-
-
-def _checksum(arrays: dict[str, NDArray[Any]], about: str) -> str:
-    value = zlib.crc32(about.encode())
-    for name in sorted(arrays):
-        value = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), value))
-    return f"{value:08x}"
 
 
 def read_record(path: Path) -> Record:
@@ -134,7 +119,7 @@ def read_record(path: Path) -> Record:
                 f"{path} is of the format {header.get('format')!r}, not {FORMAT!r}. "
                 "Build the index anew."
             )
-        if header["checksum"] != _checksum(arrays, header["about"]):
+        if header["checksum"] != checksum(arrays, header["about"]):
             raise ValueError("its checksum is wrong")
         return _record(arrays, json.loads(header["about"]))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
