@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 from safetensors.torch import save_file
@@ -24,6 +25,7 @@ from contrafact.workflows.encoders import (
 )
 from contrafact.workflows.evidence_documents import document, read_names
 from contrafact.workflows.identify import identify
+from contrafact.workflows.listening import Listening, _at_rate, hear
 from contrafact.workflows.without_model import attribute_without_model
 
 _SETTINGS = {
@@ -67,9 +69,12 @@ def test_a_recording_of_the_catalog_is_like_itself(fresh: Path, clews: Path) -> 
     workspace = Workspace.open(fresh)
     with workspace.catalog() as catalog:
         recording = catalog.recordings()[5]
-    audio = read_audio(workspace.audio_path(recording))
-    encoders = open_encoders(workspace, {"clews": clews})
-    matches = encoder_matches(encoders, audio.samples[0], audio.sample_rate, max_p=0.05)
+    path = workspace.audio_path(recording)
+    matches = encoder_matches(
+        open_encoders(workspace, {"clews": clews}),
+        lambda rate: read_audio(path, sample_rate=rate).samples[0],
+        max_p=0.05,
+    )
     evidence = Evidence(file="x.wav", encoders=matches)
     first = document(evidence, read_names(workspace))["encoders"]["clews"][0]
     assert first["recording_id"] == recording.id
@@ -99,6 +104,16 @@ def test_an_encoder_is_asked_beside_the_other_layers(
     plain = identify(workspace, audio).to_json()
     assert plain["encoders"] == {}
     assert {**found, "encoders": {}} == plain
+
+
+def test_an_encoder_hears_what_other_layers_do_not(tmp_path: Path) -> None:
+    """What lies above half of their rate, and only of the part that is heard."""
+    rate = 44_100
+    sound = np.random.default_rng(0).normal(0, 0.1, 4 * rate)
+    soundfile.write(tmp_path / "high.wav", sound, rate)
+    heard = hear(tmp_path / "high.wav", Listening(most_s=3.0))
+    samples = _at_rate(tmp_path / "high.wav", heard, rate)
+    np.testing.assert_allclose(samples, sound[: 3 * rate], atol=1e-3)
 
 
 def test_an_encoder_is_asked_without_the_model(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,6 @@ from contrafact.workflows.match_indexes import (
     Samples,
     catalog_recordings,
     matching_dir,
-    resampled,
     work_of,
 )
 from contrafact.workflows.progress import Progress, silent
@@ -72,14 +71,9 @@ class AskedEncoder:
     index: EncoderIndex
     problems: list[Problem] = field(default_factory=list)
 
-    def matches(
-        self, samples: Samples, rate: int, *, max_p: float
-    ) -> tuple[EncoderMatch, ...]:
-        """Return what a part of a piece is like, best first."""
-        heard = heard_windows(
-            self.encoder, resampled(samples, rate, self.encoder.sample_rate)
-        )
-        return self.index.identify(heard, max_p=max_p)
+    def matches(self, samples: Samples, *, max_p: float) -> tuple[EncoderMatch, ...]:
+        """Return what mono samples at the encoder's rate are like, best first."""
+        return self.index.identify(heard_windows(self.encoder, samples), max_p=max_p)
 
 
 def named_encoders(named: Sequence[str]) -> dict[str, Path]:
@@ -188,18 +182,21 @@ def _add(
 
 
 def encoder_matches(
-    encoders: Mapping[str, AskedEncoder], samples: Samples, rate: int, *, max_p: float
+    encoders: Mapping[str, AskedEncoder],
+    sound: Callable[[int], Samples],
+    *,
+    max_p: float,
 ) -> dict[str, tuple[EncoderMatch, ...]]:
     """Return what every encoder finds in a part of a piece, each on its own.
 
     Args:
         encoders: Those that are asked, by name.
-        samples: `(n,)`, mono.
-        rate: Of the samples, in Hz.
+        sound: Gives the part, `(n,)`, mono, at a rate in Hz. It is to be decoded at
+            that rate, as recordings of the catalog are, not at a lower one before.
         max_p: The highest p-value that is answered.
     """
     return {
-        name: asked.matches(samples, rate, max_p=max_p)
+        name: asked.matches(sound(asked.encoder.sample_rate), max_p=max_p)
         for name, asked in encoders.items()
     }
 

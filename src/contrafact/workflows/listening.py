@@ -6,8 +6,9 @@ no match; nothing a stranger sends raises here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from contrafact.core.errors import (
     CatalogError,
     MatchingError,
 )
-from contrafact.core.evidence import Evidence
+from contrafact.core.evidence import EncoderMatch, Evidence
 from contrafact.core.matches import OriginFinding, RecordingMatch, WorkMatch
 from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint, style, versions
@@ -149,7 +150,12 @@ def listen(
     except OSError as error:
         return Evidence(file=str(path), problem=error.strerror or str(error))
     found = evidence_in(heard, indexes, how, file=str(path))
-    found = replace(found, digest=digest, origin=_origin(path, found, origin))
+    found = replace(
+        found,
+        digest=digest,
+        origin=_origin(path, found, origin),
+        encoders=_encoded(path, heard, found, indexes, how),
+    )
     return _with_marks(found, path) if how.has_marks else found
 
 
@@ -164,6 +170,27 @@ def _origin(
         return origin(path)
     except (CatalogError, AuditError):
         return None  # too short, or nothing that it could be heard in
+
+
+def _encoded(
+    path: Path, heard: Heard, found: Evidence, indexes: MatchIndexes, how: Listening
+) -> Mapping[str, tuple[EncoderMatch, ...]]:
+    if found.problem:
+        return {}
+    matches = encoder_matches(
+        indexes.encoders, partial(_at_rate, path, heard), max_p=how.max_encoder_p
+    )
+    return shifted(Evidence(file="", encoders=matches), heard.start_s).encoders
+
+
+def _at_rate(path: Path, heard: Heard, rate: int) -> Samples:
+    """Return the part that is heard, decoded again: `RATE` cuts off what is high."""
+    try:
+        length_s = heard.end_s - heard.start_s
+        samples: Samples = _read(path, heard.start_s, length_s, rate=rate).samples[0]
+    except AudioError:  # channels that cancel each other, of which one is heard
+        samples = resampled(heard.samples, RATE, rate)
+    return samples
 
 
 def evidence_in(
@@ -190,9 +217,6 @@ def evidence_in(
         works=works,
         style=indexes.style.identify(
             resampled(heard.samples, RATE, style.SAMPLE_RATE), max_p=how.max_style_p
-        ),
-        encoders=encoder_matches(
-            indexes.encoders, heard.samples, RATE, max_p=how.max_encoder_p
         ),
         notices=(*base.notices, *notices),
     )
@@ -313,10 +337,17 @@ def _mixed(
     return samples, most_s
 
 
-def _read(path: Path, start_s: Seconds, most_s: Seconds, *, mono: bool = True) -> Audio:
+def _read(
+    path: Path,
+    start_s: Seconds,
+    most_s: Seconds,
+    *,
+    mono: bool = True,
+    rate: int = RATE,
+) -> Audio:
     return read_audio(
         path,
-        sample_rate=RATE,
+        sample_rate=rate,
         mono=mono,
         start_s=start_s,
         duration_s=most_s,

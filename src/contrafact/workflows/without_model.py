@@ -357,7 +357,6 @@ def _asked(
     order = np.random.default_rng(0).permutation(len(indexes.style.heard_ids))
     chosen = [indexes.style.heard_ids[i] for i in order[:_N_PANEL]]
     how = Listening(most_s=_PANEL_S, is_excerpt=True)
-    plain = replace(indexes, encoders={})  # they give no list that is diagnosed
     for number, name in enumerate(chosen):
         progress("asking for others", number, len(chosen))
         try:
@@ -366,7 +365,7 @@ def _asked(
             heard = hear(workspace.audio_path(recording), how)
         except CatalogError:
             continue  # a panel of fewer does too
-        found = _certain(evidence_in(heard, plain, how, file=name))
+        found = _certain(evidence_in(heard, indexes, how, file=name))
         yield {
             layer: {n: s for n, s in row.items() if works.get(n) != works[name]}
             for layer, row in found.items()
