@@ -10,18 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from contrafact.audit.credentials import Credentials
 from contrafact.catalog import (
     Audio,
     AudioInfo,
     digest_file,
     read_audio,
     read_info,
-    read_tags,
 )
 from contrafact.core.errors import (
     AudioError,
@@ -35,7 +32,7 @@ from contrafact.core.units import Seconds
 from contrafact.matching import fingerprint, style, versions
 from contrafact.matching.evidence import shifted
 from contrafact.workflows.encoders import encoder_matches
-from contrafact.workflows.mark import read_marks
+from contrafact.workflows.file_marks import with_marks
 from contrafact.workflows.match_indexes import (
     RATE,
     MatchIndexes,
@@ -47,7 +44,6 @@ __all__ = ["Heard", "Listening", "evidence_in", "hear", "listen"]
 
 _SILENT_BELOW = 1e-4
 _SHORTEST_S: Seconds = 1.0
-_MOST_BYTES_SIGNED = 256 << 20
 _LEAD_IN_S: Seconds = 30.0
 _MOST_CHANNELS_S: Seconds = 60.0  # of a piece whose channels are held one by one
 _RINGING = RATE // 20
@@ -156,7 +152,7 @@ def listen(
         origin=_origin(path, found, origin),
         encoders=_encoded(path, heard, found, indexes, how),
     )
-    return _with_marks(found, path) if how.has_marks else found
+    return with_marks(found, path) if how.has_marks else found
 
 
 def _origin(
@@ -378,28 +374,6 @@ def _notices(
         part = f"{start_s:.0f} s to {end_s:.0f} s of {info.duration_s:.0f} s"
         return (f"only a part was listened to: {part}",)
     return ()
-
-
-def _with_marks(found: Evidence, path: Path) -> Evidence:
-    tags: dict[str, str] | None = None
-    credentials: dict[str, Any] | None = None
-    try:
-        tags = read_tags(path)
-        if path.stat().st_size <= _MOST_BYTES_SIGNED:
-            credentials = _said(read_marks(path))
-    except (CatalogError, AuditError, OSError):
-        pass  # stays "not measured"
-    return replace(found, tags=tags, credentials=credentials)
-
-
-def _said(credentials: Credentials) -> dict[str, Any]:
-    return {
-        "state": credentials.state,
-        "is_ai": credentials.is_ai,
-        "reason": credentials.reason,
-        "signer": credentials.signer,
-        "claim": credentials.claim,
-    }
 
 
 def _without_path(error: Exception, path: Path) -> str:
