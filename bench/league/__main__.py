@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "ground_truth"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import numpy as np
+import torch
 from coverage import covered
 from fit import errors_of
 from measure import (
@@ -34,10 +36,14 @@ from measure import (
     scored,
     seeds_against_each_other,
 )
+from numpy.typing import NDArray
+from peers import PEERS
 from truth import GENERATED, LeagueTruth
 from world import TRUTH, World
 
 from common import RESULTS
+from contrafact.attribution.base import Scores
+from contrafact.attribution.shares import Source, sizes_of
 from contrafact.core.errors import ContrafactError
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +74,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     chosen = parser.parse_args()
+    target = RESULTS / f"league-{chosen.corpus}.json"
+    if chosen.keep:
+        require_rows(target, chosen.estimators)
     started = time.monotonic()
     try:
         result = league(chosen.folder, chosen.corpus, chosen.estimators, chosen.queries)
@@ -79,8 +88,20 @@ def main() -> None:
     if chosen.keep:
         if chosen.corpus == SHIPPED:
             keep_errors(chosen.corpus, errors)
-        (RESULTS / f"league-{chosen.corpus}.json").write_text(text + "\n")
+        target.write_text(text + "\n")
     print(text if chosen.json else table(result))
+
+
+def require_rows(target: Path, names: list[str]) -> None:
+    """Stop before rows that are there would be replaced by fewer."""
+    there = json.loads(target.read_text())["estimators"] if target.exists() else {}
+    lost = [name for name in there if name not in names]
+    every = " ".join(dict.fromkeys([*there, *names]))
+    if lost:
+        sys.exit(
+            f"Error: {target.name} has rows of {', '.join(lost)}, which this run would "
+            f"drop. Name all: --estimators {every}, or delete the file first."
+        )
 
 
 def keep_errors(corpus: str, errors: dict[str, Any]) -> None:
@@ -103,7 +124,8 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
     kinds = kinds_of(truth)
     epoch = epoch_processor_s(world)
     kept = folder / f"{corpus}-league"
-    estimators, groups = {}, {kind: truth_figures(truth, kind) for kind in GROUPS}
+    groups = {kind: truth_figures(truth, world, kind) for kind in GROUPS}
+    estimators: dict[str, Any] = {}
     coverage: dict[str, Any] = {}
     errors: dict[str, Any] = {}
     default: Scored | None = None
@@ -115,12 +137,8 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
             figures = group_figures(truth, world, found.scores, kind)
             if figures is not None:
                 groups[kind]["estimators"][name] = figures
-        known = {kind: errors_of(truth, world, found.scores, kind) for kind in GROUPS}
-        if all(known.values()):
-            errors[name] = {
-                "settings": found.settings,
-                "kinds": {k: e.document() for k, e in known.items() if e is not None},
-            }
+        if name.partition("-")[0] not in PEERS:
+            errors |= share_errors_of(truth, world, name, found)
         if name == "index":
             coverage = {k: covered(truth, world, found, k) for k in GROUPS}
     return {
@@ -136,6 +154,17 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
         "share_errors": errors,
         "abstention": abstention(corpus),
     }
+
+
+def share_errors_of(
+    truth: LeagueTruth, world: World, name: str, found: Scored
+) -> dict[str, Any]:
+    """Return what intervals are widened by, by name; nothing without the truth."""
+    known = {kind: errors_of(truth, world, found.scores, kind) for kind in GROUPS}
+    kinds = {k: e.document() for k, e in known.items() if e is not None}
+    if len(kinds) < len(GROUPS):
+        return {}
+    return {name: {"settings": found.settings, "kinds": kinds}}
 
 
 def row(
@@ -157,7 +186,7 @@ def row(
     }
 
 
-def truth_figures(truth: LeagueTruth, kind: str) -> dict[str, Any]:
+def truth_figures(truth: LeagueTruth, world: World, kind: str) -> dict[str, Any]:
     """Return what is known of leaving out each source, before any estimator."""
     sources = truth.sources(kind)
     if sources is None:
@@ -165,12 +194,20 @@ def truth_figures(truth: LeagueTruth, kind: str) -> dict[str, Any]:
         owners = len(set(truth.facts[f"{kind}s"]))
         reason = f"{done} of {owners} {kind}s were left out and retrained without"
         return {"omitted": reason, "estimators": {}}
+    sizes = sizes_among(truth, world.groups(kind, sources.names))
     return {
         "n_sources": len(sources.names),
+        "seeds": list(sources.seeds),
         "n_seeds": len(sources.by_seed),
-        "seed_against_seed": seeds_against_each_other(truth, sources),
+        "seed_against_seed": seeds_against_each_other(truth, sources, sizes),
         "estimators": {},
     }
+
+
+def sizes_among(truth: LeagueTruth, groups: list[Source]) -> NDArray[np.float64]:
+    """Return what part of the recordings each source has."""
+    ids = tuple(truth.facts["recordings"])
+    return sizes_of(Scores(torch.zeros(1, len(ids)), ids), groups)
 
 
 def abstention(corpus: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Gradients of queries, kept beside the index, and whether the model knows them."""
+"""What was found of queries, kept beside what was fitted; and what the model knows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from world import World
 
-from common import say
-from contrafact.attribution.base import Queries
+from common import processor_s, say
+from contrafact.attribution.base import Estimator, Queries, Scores
 from contrafact.attribution.estimators.index import IndexEstimator, IndexSettings
 from contrafact.attribution.familiarity import (
     learned_parts,
@@ -22,7 +22,7 @@ from contrafact.attribution.familiarity import (
 )
 from contrafact.workflows.index import N_PANEL
 
-__all__ = ["features_of", "fitted_index", "least_known"]
+__all__ = ["features_of", "fitted_index", "kept_scores", "least_known"]
 
 
 def fitted_index(
@@ -53,8 +53,7 @@ def features_of(
     kept.mkdir(parents=True, exist_ok=True)
     found = []
     for done, query in enumerate(queries, start=1):
-        latents = query.batch.latents.numpy().tobytes() + repr(query.prompts).encode()
-        path = kept / f"{hashlib.sha256(latents).hexdigest()[:24]}.safetensors"
+        path = kept / f"{_digest(query)}.safetensors"
         if not path.exists():
             part = path.with_suffix(".part")
             save_file({"features": index.features(query).half()}, part)
@@ -63,6 +62,44 @@ def features_of(
         if len(queries) > 1:
             say("queries", done, len(queries))
     return torch.cat(found)
+
+
+def kept_scores(
+    method: Estimator, queries: Queries, folder: Path
+) -> tuple[Scores, float]:
+    """Return the scores of queries asked together, and the processor seconds it took.
+
+    Kept where the estimator was fitted, which refuses another model, corpus or
+    setting. After a change to the estimator itself, delete the folder.
+    """
+    path = folder / "asked" / f"{_digest(queries)}.safetensors"
+    if not path.exists():
+        started = processor_s()
+        found = method.score(queries)
+        every = {name: getattr(found, name) for name in _TENSORS}
+        tensors = {k: v.contiguous() for k, v in every.items() if v is not None}
+        tensors["seconds"] = torch.tensor(processor_s() - started, dtype=torch.float64)
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(".part")
+        save_file(tensors | {"ids": _text(found.recording_ids)}, part)
+        part.rename(path)
+    tensors = load_file(path)
+    ids = tuple(bytes(tensors.pop("ids").tolist()).decode().split("\n"))
+    seconds = float(tensors.pop("seconds"))
+    return Scores(recording_ids=ids, **tensors), seconds
+
+
+_TENSORS = ("values", "replicates", "panel", "null")
+
+
+def _text(lines: Sequence[str]) -> Tensor:
+    return torch.frombuffer(bytearray("\n".join(lines).encode()), dtype=torch.uint8)
+
+
+def _digest(queries: Queries) -> str:
+    said = repr(queries.prompts).encode()
+    whole = queries.batch.latents.numpy().tobytes() + said
+    return hashlib.sha256(whole).hexdigest()[:24]
 
 
 def least_known(world: World) -> float:

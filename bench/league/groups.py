@@ -89,12 +89,12 @@ def by_half(
     shares, result = fitted_shares(truth, found, sources, sizes), {}
     for kind in GENERATED:
         result[kind] = {
-            half: comparisons(truth, found, sources.mean, (kind,), half)
+            half: comparisons(truth, found, sources.others, (kind,), half)
             for half in HALVES
         }
         for half in HALVES:
             rows = truth.rows((kind,), half)
-            error = share_error(shares[rows], sources.mean[rows])
+            error = share_error(shares[rows], sources.others[:, rows])
             result[kind][half]["share_error"] = error
     return result
 
@@ -121,7 +121,7 @@ def figures(folder: Path, corpus: str, kind: str) -> dict[str, Any]:
     return {
         "n_groups": len(sources.names),
         "n_seeds": len(sources.by_seed),
-        "seed_against_seed": seeds_against_each_other(truth, sources),
+        "seed_against_seed": seeds_against_each_other(truth, sources, sizes),
         "processor_s_a_group": round(each, 1),
         "methods": {k: by_half(truth, v, sources, sizes) for k, v in found.items()},
     }

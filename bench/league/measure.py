@@ -1,29 +1,19 @@
-"""The figures of one estimator: what it cost, and how it agrees with retraining."""
+"""How the scores of one estimator agree with retraining."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
-from asked import features_of
 from fit import fitted_shares
 from numpy.typing import NDArray
-from peer import PeerEstimator
-from peers import make_peer
+from scoring import Scored, epoch_processor_s, scored
 from truth import GENERATED, Half, LeagueTruth, Sources
 from world import World
 
-from common import processor_s, say
-from contrafact.attribution.base import Estimator, Queries, Scores
-from contrafact.attribution.estimators import make_estimator
-from contrafact.attribution.estimators.index import IndexEstimator
+from contrafact.attribution.base import Scores
 from contrafact.attribution.evaluation import (
     MIN_SUBSETS,
     correlations,
@@ -36,8 +26,6 @@ from contrafact.attribution.evaluation import (
     share_errors,
 )
 from contrafact.attribution.shares import influence_of_sources, sizes_of
-from contrafact.generators.studio.training import Trainer
-from contrafact.workflows.recipes import find_recipe
 
 __all__ = [
     "KINDS",
@@ -72,140 +60,11 @@ _COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
     "ndcg3": ndcg,
     "spearman": rank_correlations,
 }
-_N_TIMED = 5  # queries whose processor seconds are taken
-_CONSTANT = {
-    "manifest.json",
-    "factors.safetensors",
-    "components.safetensors",
-    "solve.safetensors",
-    "cost.json",
-    "kronfluence",
-}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """Scores of all queries, and what they cost.
-
-    Attributes:
-        settings: Of the estimator.
-        bytes_per_recording: Of the files that grow with the catalog.
-    """
-
-    scores: Scores
-    build_processor_s: float
-    query_s: float
-    bytes_per_recording: float
-    settings: dict[str, Any]
 
 
 def kinds_of(truth: LeagueTruth) -> dict[str, tuple[str, ...]]:
     """Return the kinds of queries that this truth has."""
     return {k: some for k, some in KINDS.items() if set(some) <= set(truth.kinds)}
-
-
-def scored(
-    world: World, name: str, folder: Path, rows: list[int], **settings: Any
-) -> Scored:
-    """Fit an estimator, or open what was fitted, and score some of the queries."""
-    started = processor_s()
-    peer = make_peer(name)
-    method = peer or make_estimator(name, **settings)
-    method = method.fit(world.task, folder, progress=lambda a, b: say(name, a, b))
-    spent = _build_cost(folder / "cost.json", processor_s() - started)
-    if peer is not None:
-        return _scored_together(peer, world, folder, rows, spent)
-    parts = []
-    for done, row in enumerate(rows, start=1):
-        parts.append(_score(method, world.query(row), folder.parent))
-        say(f"{name}: query", done, len(rows))
-    started = time.process_time()
-    for row in rows[:_N_TIMED]:
-        method.score(world.query(row))
-    return Scored(
-        joined(parts),
-        spent,
-        (time.process_time() - started) / len(rows[:_N_TIMED]),
-        _bytes_per_recording(folder, world),
-        dict(method.settings),
-    )
-
-
-def _scored_together(
-    peer: PeerEstimator, world: World, folder: Path, rows: list[int], spent: float
-) -> Scored:
-    """Score all queries in one call: every call costs a pass over the catalog.
-
-    What a package measures once and what it measures for every call are not always
-    apart; all of it that is not `fit` counts for the queries. The scores are kept.
-    """
-    settings = dict(peer.settings)
-    kept = folder / f"asked-{hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}.npz"
-    if not kept.exists():
-        started = processor_s()
-        found = peer.score(world.asked(rows)).values.numpy()
-        each = (processor_s() - started) / len(rows)
-        np.savez(kept, values=found, query_s=each)
-    with np.load(kept) as known:
-        values, each = torch.from_numpy(known["values"]), float(known["query_s"])
-    scores = Scores(values=values, recording_ids=world.data.recording_ids)
-    return Scored(scores, spent, each, _bytes_per_recording(folder, world), settings)
-
-
-def _bytes_per_recording(folder: Path, world: World) -> float:
-    """Return the size of the files that grow with the catalog."""
-    grown = [
-        p
-        for p in folder.rglob("*")
-        # Of kronfluence there are factors only, which are of the model.
-        if p.is_file()
-        and not _CONSTANT & set(p.relative_to(folder).parts)
-        and p.suffix != ".npz"
-    ]
-    return sum(p.stat().st_size for p in grown) / len(world.data.recording_ids)
-
-
-def _score(method: Estimator, query: Queries, kept: Path) -> Scores:
-    """Score a query; what an index takes of it is kept for the other benchmarks."""
-    if isinstance(method, IndexEstimator):
-        return method.scores_of(features_of(method, [query], kept))
-    return method.score(query)
-
-
-def _build_cost(path: Path, spent: float) -> float:
-    """Return what the fit cost; what is opened again cost what it cost at first."""
-    if not path.exists():
-        path.write_text(json.dumps({"processor_s": spent}))
-    found: float = json.loads(path.read_text())["processor_s"]
-    return found
-
-
-def joined(parts: list[Scores]) -> Scores:
-    """Return the scores of several queries as one."""
-    first, replicates = parts[0], None
-    if first.replicates is not None:
-        replicates = torch.cat(
-            [p.replicates for p in parts if p.replicates is not None]
-        )
-    return Scores(
-        values=torch.cat([p.values for p in parts]),
-        recording_ids=first.recording_ids,
-        replicates=replicates,
-        panel=first.panel,
-        overlap=first.overlap,
-        null=first.null,
-    )
-
-
-def epoch_processor_s(world: World) -> float:
-    """Return the processor seconds of one epoch of training on this corpus."""
-    recipe = find_recipe("quick")
-    trainer = Trainer(world.data, recipe.network, recipe.training)
-    steps = max(1, len(world.data) // recipe.training.batch_size)
-    trainer.run(until=2, on_step=lambda *_: None)
-    started = processor_s()
-    trainer.run(until=2 + steps, on_step=lambda *_: None)
-    return processor_s() - started
 
 
 def plain(figure: Any) -> dict[str, Any]:
@@ -270,9 +129,12 @@ def ceiling(
             f"with two seeds; {MIN_SUBSETS} are needed"
         }
     rows = truth.rows(kinds, "reporting")
+    counts = truth.seeds_of_subsets(subset, names)
+    seeds = len(counts) / sum(1 / n for n in counts)
 
     def measure(queries: Rows, subsets: Rows) -> Array:
-        return seed_ceiling(by_seed[:, rows[queries]][:, :, subsets])
+        some = by_seed[:, rows[queries]][:, :, subsets]
+        return seed_ceiling(some, n_averaged=seeds)
 
     return plain(resampled(measure, n_queries=len(rows), n_subsets=n_done))
 
@@ -294,29 +156,60 @@ def group_figures(
     groups = world.groups(kind, sources.names)
     found = influence_of_sources(scores, groups)
     shares = fitted_shares(truth, found, sources, sizes_of(scores, groups))
-    result = compared(truth, found, sources.mean)
-    # Influences are compared as they are, shares as they are printed.
+    return _with_shares(truth, found, shares, sources)
+
+
+def _with_shares(
+    truth: LeagueTruth, found: Array, shares: Array, sources: Sources
+) -> dict[str, Any]:
+    """Return comparisons of influences as they are, and of shares as printed."""
+    result = compared(truth, found, sources.others)
     for asked, kinds in kinds_of(truth).items():
-        rows = truth.rows(kinds, "reporting")
-        result[asked]["share_error_unfitted"] = result[asked]["share_error"]
-        result[asked]["share_error"] = share_error(shares[rows], sources.mean[rows])
+        rows, figures = truth.rows(kinds, "reporting"), result[asked]
+        figures["share_error_unfitted"] = figures["share_error"]
+        figures["share_error"] = share_error(
+            shares[..., rows, :], sources.others[:, rows]
+        )
     return result
 
 
 def share_error(shares: Array, rises: Array) -> dict[str, Any]:
-    """Return the mean absolute error of shares against those that rises make."""
-    return _figure(share_errors(shares, rises), n_subsets=rises.shape[1])
+    """Return the mean absolute error of shares against those that rises make.
+
+    Args:
+        shares: `(n_query, n_source)`, or one such for each of the rises.
+        rises: The same, or several of them: `(n_measured, n_query, n_source)`.
+    """
+    return _figure(_mean_over(share_errors, shares, rises), n_subsets=rises.shape[-1])
 
 
-def seeds_against_each_other(truth: LeagueTruth, sources: Sources) -> dict[str, Any]:
-    """Return how far the first two seeds agree: what a second training would score."""
+def seeds_against_each_other(
+    truth: LeagueTruth, sources: Sources, sizes: Array
+) -> dict[str, Any]:
+    """Return what one more training would score, held against the same as estimates.
+
+    Its shares are fitted as those of an estimator are, to what it is held against.
+
+    Args:
+        truth: What was retrained.
+        sources: Rises without each.
+        sizes: What part of the catalog each source has.
+    """
     if len(sources.by_seed) < 2:
         return {"omitted": "only one seed is trained without every source"}
-    found = compared(truth, sources.by_seed[0], sources.by_seed[1])
+    pairs = zip(sources.by_seed, sources.others, strict=True)
+    shares = np.array(
+        [
+            fitted_shares(truth, one, Sources(sources.names, rest[None]), sizes)
+            for one, rest in pairs
+        ]
+    )
+    found = _with_shares(truth, sources.by_seed, shares, sources)
     for kind, kinds in kinds_of(truth).items():
         by_seed = sources.by_seed[:, truth.rows(kinds, "reporting")]
-        limit = float(seed_ceiling(by_seed, correlations)[0])
-        found[kind]["correlation_ceiling"] = round(limit, 4)
+        n_averaged = max(1, len(by_seed) - 1)
+        limit = seed_ceiling(by_seed, correlations, n_averaged=n_averaged)
+        found[kind]["correlation_ceiling"] = round(float(limit[0]), 4)
     return found
 
 
@@ -332,13 +225,32 @@ def comparisons(
     truth: LeagueTruth, found: Array, measured: Array, kinds: tuple[str, ...],
     half: Half,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return every comparison of influences over some kinds of queries in a half."""
+    """Return every comparison of influences over some kinds of queries in a half.
+
+    Args:
+        truth: What was retrained.
+        found: Influences, `(n_query, n_source)`, or one such for each of `measured`.
+        measured: Rises, the same, or several: `(n_measured, n_query, n_source)`.
+        kinds: Of queries.
+        half: Of queries.
+    """
     rows = truth.rows(kinds, half)
-    a, b = found[rows], measured[rows]
+    a, b = found[..., rows, :], measured[..., rows, :]
     return {
-        name: _figure(compare(a, b), n_subsets=measured.shape[1])
+        name: _figure(_mean_over(compare, a, b), n_subsets=measured.shape[-1])
         for name, compare in _COMPARISONS.items()
     }
+
+
+def _mean_over(
+    compare: Callable[[Array, Array], Array], found: Array, measured: Array
+) -> Array:
+    """Compare with each of what was measured; return the mean of each query."""
+    shape = (max(a.shape[0] if a.ndim == 3 else 1 for a in (found, measured)),)
+    a, b = (np.broadcast_to(x, shape + x.shape[-2:]) for x in (found, measured))
+    each = [compare(x, y) for x, y in zip(a, b, strict=True)]
+    mean: Array = np.mean(each, 0)
+    return mean
 
 
 def _figure(values: Array, *, n_subsets: int) -> dict[str, Any]:

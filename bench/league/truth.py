@@ -17,12 +17,16 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-__all__ = ["GENERATED", "Half", "LeagueTruth", "Sources"]
+__all__ = ["GENERATED", "SEED_OF_SONGS", "Half", "LeagueTruth", "Sources"]
 
 Array = NDArray[np.float64]
 Half = Literal["choosing", "reporting"]
 
 GENERATED = ("named", "unnamed")
+SEED_OF_SONGS = 0
+"""Of the training whose model made the songs. It knows them better than any other
+training does, and without one source it is another training in part: what is left out
+seems to matter by a part that all sources have in common."""
 _FIRST: dict[str, int] = {"choosing": 0, "reporting": 1}
 
 
@@ -34,16 +38,31 @@ class Sources:
         names: Those left out with every seed in `by_seed`.
         by_seed: `(n_seed, n_query, n_source)`; each against the full model of the
             same seed.
+        seeds: Of the trainings, in this order.
     """
 
     names: tuple[str, ...]
     by_seed: Array
+    seeds: tuple[int, ...] = ()
 
     @property
     def mean(self) -> Array:
         """The mean over seeds, `(n_query, n_source)`."""
         mean: Array = self.by_seed.mean(0)
         return mean
+
+    @property
+    def others(self) -> Array:
+        """The mean over all seeds but one, for each, `(n_seed, n_query, n_source)`.
+
+        What an estimate and one more training are both held against, so that they can
+        be compared. With one seed only it is that one.
+        """
+        n = len(self.by_seed)
+        if n == 1:
+            return self.by_seed
+        others: Array = (self.by_seed.sum(0) - self.by_seed) / (n - 1)
+        return others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,14 +131,36 @@ class LeagueTruth:
         return matrix
 
     def subset_losses(self, kind: str, names: list[str]) -> Array:
-        """Return losses under the subsets, mean over seeds, `(n_query, n_subset)`."""
+        """Return losses under the subsets, mean over seeds, `(n_query, n_subset)`.
+
+        Some seeds know a query better than others whatever they lack; where subsets
+        are trained with different seeds, that is taken off first.
+        """
+        found = {(n, s): x for (k, n, s), x in self.losses.items() if k == kind}
+        level = self._levels(found)
         columns = [
-            np.mean(
-                [x for (k, n, _), x in self.losses.items() if (k, n) == (kind, name)], 0
-            )
+            np.mean([x - level[s] for (n, s), x in found.items() if n == name], 0)
             for name in names
         ]
         return np.array(columns).T
+
+    def seeds_of_subsets(self, kind: str, names: list[str]) -> list[int]:
+        """Return with how many seeds each subset was trained."""
+        found = Counter(n for k, n, _ in self.losses if k == kind)
+        return [found[name] for name in names]
+
+    @staticmethod
+    def _levels(found: dict[tuple[str, int], Array]) -> dict[int, Array]:
+        """Return how much higher each seed's losses are, on subsets that all share."""
+        seeds = sorted({s for _, s in found})
+        names = {n for n, _ in found}
+        shared = [n for n in names if all((n, s) in found for s in seeds)]
+        none = np.zeros_like(next(iter(found.values())))
+        if len(seeds) == 1 or not shared:
+            return dict.fromkeys(seeds, none)
+        means = {s: np.mean([found[n, s] for n in sorted(shared)], 0) for s in seeds}
+        middle = np.mean(list(means.values()), 0)
+        return {s: mean - middle for s, mean in means.items()}
 
     def subset_losses_by_seed(self, kind: str, names: list[str]) -> Array | None:
         """Return the same seed by seed, or None where fewer than two seeds are done.
@@ -137,7 +178,8 @@ class LeagueTruth:
     def sources(self, kind: str) -> Sources | None:
         """Return the rises without each collection or artist; None if none is whole.
 
-        A seed counts when every source that seed 0 left out was left out with it.
+        A seed counts when every source that seed 0 left out was left out with it. That
+        of the training that made the songs counts only where there is no other.
         """
         names = tuple(sorted({n for k, n, s in self.losses if k == kind and s == 0}))
         owners = set(self.facts[f"{kind}s"])
@@ -148,8 +190,11 @@ class LeagueTruth:
             for k, _, seed in sorted(self.losses)
             if k == "full" and all((kind, n, seed) in self.losses for n in names)
         ]
+        seeds = [s for s in seeds if s != SEED_OF_SONGS] or seeds
         by_seed = [
             [self.losses[kind, n, s] - self.losses["full", "all", s] for n in names]
             for s in seeds
         ]
-        return Sources(names, np.array(by_seed).transpose(0, 2, 1)) if seeds else None
+        if not seeds:
+            return None
+        return Sources(names, np.array(by_seed).transpose(0, 2, 1), tuple(seeds))

@@ -67,6 +67,38 @@ def test_a_source_rises_against_the_full_model_of_its_seed(league, tmp_path):
     assert found.mean[3].tolist() == [9.0, 6.0]
 
 
+def test_the_training_that_made_the_songs_counts_only_alone(league, tmp_path):
+    """It knows its songs better, which would look like influence of every source."""
+    write(tmp_path, [*FULL, *WITHOUT, ("collection", "y", 1, [2], 5.0)])
+    found = league.LeagueTruth.read(tmp_path).sources("collection")
+    assert found.seeds == (1,)
+    assert found.mean[3].tolist() == [12.0, 9.0]
+    assert found.others.tolist() == found.by_seed.tolist()
+
+
+def test_an_estimate_is_held_against_all_trainings_but_one_at_a_time(league):
+    """So that one more training can be held against the very same."""
+    rises = np.arange(12.0).reshape(3, 2, 2) ** 2
+    others = league.Sources(("x", "y"), rises, (1, 2, 3)).others
+    for left_out in range(3):
+        rest = [rises[seed] for seed in range(3) if seed != left_out]
+        np.testing.assert_allclose(others[left_out], np.mean(rest, 0))
+
+
+def test_a_seed_that_knows_all_better_does_not_reorder_subsets(league, tmp_path):
+    """Two subsets trained twice and one trained once are compared on one level."""
+    halves = [
+        ("half", "1", 0, [0], 3.0), ("half", "1", 1, [0], 4.0),
+        ("half", "3", 0, [1], 5.0), ("half", "3", 1, [1], 6.0),
+        ("half", "5", 0, [2], 4.0),
+    ]  # fmt: skip
+    write(tmp_path, [*FULL, *halves])
+    truth = league.LeagueTruth.read(tmp_path)
+    found = truth.subset_losses("half", ["1", "3", "5"])[1]
+    np.testing.assert_allclose(found - found[0], [0, 2, 1])
+    assert truth.seeds_of_subsets("half", ["1", "3", "5"]) == [2, 2, 1]
+
+
 def test_sources_are_unknown_until_each_was_left_out(league, tmp_path):
     """A begun table says nothing of artists rather than something of some."""
     write(tmp_path, [*FULL, ("artist", "p", 0, [0], 2.0)])

@@ -149,7 +149,10 @@ def ndcg(found: Array, truth: Array, k: int = 3) -> Array:
 
 
 def seed_ceiling(
-    by_seed: Array, compare: Callable[[Array, Array], Array] = rank_correlations
+    by_seed: Array,
+    compare: Callable[[Array, Array], Array] = rank_correlations,
+    *,
+    n_averaged: float | None = None,
 ) -> Array:
     """Return what a perfect prediction could reach on each query, `(n_query,)`.
 
@@ -162,12 +165,16 @@ def seed_ceiling(
         by_seed: `(n_seed, n_query, n)`, the same things measured with each seed;
             two seeds or more.
         compare: How two measurements are compared, row by row.
+        n_averaged: Seeds in the average that predictions are held against; all of
+            them if None. Where some things are measured with more seeds than others,
+            the harmonic mean of their numbers.
     """
     n = len(by_seed)
     pairs = [compare(by_seed[i], by_seed[j]) for i in range(n) for j in range(i)]
     # Over queries, for that of a single query is itself mostly noise.
     agreement = max(0.0, float(np.mean(pairs)))
-    averaged = n * agreement / (1 + (n - 1) * agreement)
+    count = n if n_averaged is None else n_averaged
+    averaged = count * agreement / (1 + (count - 1) * agreement)
     return np.full(by_seed.shape[1], np.sqrt(averaged))
 
 
