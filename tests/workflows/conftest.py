@@ -18,6 +18,8 @@ import pytest
 from contrafact.catalog import Workspace, encode_audio
 from contrafact.catalog.corpora import CorpusSettings, find_corpus
 from contrafact.rights.corpora import write_corpus_consents
+from contrafact.workflows.generate import generate
+from contrafact.workflows.index import build_index
 from contrafact.workflows.ingest import ingest
 from contrafact.workflows.match_indexes import open_indexes
 from contrafact.workflows.train import train
@@ -48,6 +50,16 @@ def trained(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a workspace with a model; not to be written to."""
     root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("trained") / "ws"))
     train(Workspace.open(root), recipe="tiny")
+    return root
+
+
+@pytest.fixture(scope="session")
+def indexed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a workspace with a model, its index and a song; not to be written to."""
+    root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("indexed") / "ws"))
+    workspace = Workspace.open(root)
+    build_index(workspace, model="tiny")
+    generate(workspace, "march", model="tiny", out=root / "song.flac", seconds=2)
     return root
 
 

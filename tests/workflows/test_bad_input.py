@@ -221,16 +221,6 @@ def test_a_demo_that_cannot_end_does_not_begin(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture(scope="module")
-def indexed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Root of a workspace with a model, its index and a song."""
-    root = Path(shutil.copytree(trained, tmp_path_factory.mktemp("indexed") / "ws"))
-    workspace = Workspace.open(root)
-    build_index(workspace, model="tiny")
-    generate(workspace, "march", model="tiny", out=root / "song.flac", seconds=2)
-    return root
-
-
 @pytest.mark.parametrize("name", ["kept", "stratum_weights"])
 def test_an_index_that_lacks_a_tensor_is_damaged(
     indexed: Path, tmp_path: Path, name: str

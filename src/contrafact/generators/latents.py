@@ -8,7 +8,7 @@ summed to scores of recordings.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,10 +84,22 @@ class LatentSet:
     def digest(self) -> Digest:
         """SHA-256 over windows and latents."""
         state = hashlib.sha256()
-        for window, latent in zip(self.windows, self.latents, strict=True):
-            state.update(f"{window!r}:{tuple(latent.shape)};".encode())
-            state.update(np.ascontiguousarray(latent.numpy()).tobytes())
+        for _, part in self._bytes():
+            state.update(part)
         return Digest(state.hexdigest())
+
+    def digests(self) -> dict[str, Digest]:
+        """Return SHA-256 over the windows and latents of each recording."""
+        states = {name: hashlib.sha256() for name in self.recording_ids}
+        for window, part in self._bytes():
+            states[window.recording_id].update(part)
+        return {name: Digest(state.hexdigest()) for name, state in states.items()}
+
+    def _bytes(self) -> Iterator[tuple[LatentWindow, bytes]]:
+        """Yield what digests are over, row by row, in two parts each."""
+        for window, latent in zip(self.windows, self.latents, strict=True):
+            yield window, f"{window!r}:{tuple(latent.shape)};".encode()
+            yield window, np.ascontiguousarray(latent.numpy()).tobytes()
 
     def batch(self, rows: Sequence[int]) -> LatentBatch:
         """Return these rows as one padded batch."""

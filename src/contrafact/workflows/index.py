@@ -49,6 +49,9 @@ __all__ = [
     "training_set",
 ]
 
+_KNOWN = "recordings.json"
+"""The digest of each recording's latents and captions, as the index saw them."""
+
 N_PANEL = 128
 """Recordings of its own that a model is asked how well it knows them."""
 
@@ -128,6 +131,8 @@ def build_index(
             "copies": found["copies"],
             "least_learned": found["least_learned"],
         }
+        # Known later, so that it can be said which of them changed.
+        write_json(directory / _KNOWN, data.digests())
         # A mark stays: building it again under a new consent does not wash it.
         if stamp := stamp or stamp_of(directory):
             facts["stamp"] = stamp
@@ -198,7 +203,7 @@ def training_set(
 
     Raises:
         IndexMismatchError: If the catalog no longer holds it, or holds it
-            with other captions.
+            with other captions or audio; where an index was built, it says whose.
     """
     data = corpus_latents(
         workspace,
@@ -208,12 +213,24 @@ def training_set(
         tell=stage_progress(progress, "encoding"),
     )
     if record.n_left_out == 0 and data.digest != record.corpus_digest:
+        changed = _changed(workspace, record, data)
         raise IndexMismatchError(
             f"Model {record.id} was trained on another corpus "
             f"({record.corpus_digest[:12]}) than the catalog holds now "
-            f"({data.digest[:12]}): captions or audio changed. Train again."
+            f"({data.digest[:12]}): captions or audio{changed} changed. "
+            "Ingest them as they were, or train again: an answer is about what the "
+            "model was shown, not about what it would be shown now."
         )
     return data
+
+
+def _changed(workspace: Workspace, record: ModelRecord, data: LatentSet) -> str:
+    """Return of which recordings the index knew something else; "" if not known."""
+    directory = index_dir(workspace, record)
+    known = read_manifest(directory, _KNOWN) or {}
+    odd = [r for r, digest in data.digests().items() if known.get(r, digest) != digest]
+    more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+    return f" of {odd[0]}{more}" if odd else ""
 
 
 def check_digest(directory: Path, digest: str) -> None:

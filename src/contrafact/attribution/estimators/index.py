@@ -242,6 +242,15 @@ class IndexEstimator:
                 progress(row + 1, len(queries))
         return torch.cat(parts)
 
+    def solved(self, features: Tensor) -> Tensor:
+        """Return features through the inverse Fisher matrices, as they are searched.
+
+        Args:
+            features: `(n_query, n_draws, n_features)`, as from `features`.
+        """
+        solve = self._require().solve
+        return features if solve is None else solve.natural(features)
+
     @property
     def store(self) -> FeatureStore:
         """The features of the corpus."""

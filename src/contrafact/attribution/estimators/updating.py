@@ -1,4 +1,8 @@
-"""An index for a catalog that changed, from the index of what it was before.
+"""An index for a corrected list of recordings, from the index of the list before.
+
+What a model was shown never changes, but what is known of it may, where somebody else
+trained it. An index for a model's successor is another one: other weights have other
+gradients.
 
 Windows that are still there keep their features; those that are new are computed,
 those that went are gone. The factors stay: they were measured on some windows of the
