@@ -19,12 +19,23 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from coverage_plot import plot
+from league_plot import plot_league
+from league_tables import (
+    KINDS,
+    coverage_table,
+    group_table,
+    league_table,
+    part,
+    regime_tables,
+    runs,
+    shown,
+)
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "bench" / "results"
 PAGE = DOCS / "how-right.md"
 PLOT = DOCS / "images" / "coverage.svg"
-_KINDS = {"named": "prompt names the source", "unnamed": "prompt does not"}
+LEAGUE_PLOT = DOCS / "images" / "league.svg"
 
 
 def result(name: str) -> dict[str, Any] | None:
@@ -34,136 +45,6 @@ def result(name: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def shown(figure: dict[str, Any] | None, digits: int = 2) -> str:
-    """Return a figure with its interval."""
-    if not figure or "mean" not in figure:
-        return "–"
-    low, high = figure["interval_90"]
-    return f"{figure['mean']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def part(figure: dict[str, Any]) -> str:
-    """Return a rate with its interval and count."""
-    low, high = figure["interval_90"]
-    return f"{figure['rate']:.0%} ({low:.0%} to {high:.0%}, {figure['n']} songs)"
-
-
-def runs(league: dict[str, Any]) -> str:
-    """Say what the figures stand on."""
-    counts = dict(league["runs"])
-    planned = counts.pop("planned")
-    kinds = ", ".join(f"{n} `{kind}`" for kind, n in counts.items())
-    total = sum(counts.values())
-    return f"Models retrained so far: {total} of {planned} planned ({kinds})."
-
-
-def league_table(league: dict[str, Any]) -> str:
-    """Return the table of estimators."""
-    lines = [
-        "| Estimator | LDS on songs | The index is better by | Build, epochs "
-        "| A query, s | Bytes a recording |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, row in league["estimators"].items():
-        lds = row["lds_by_kind"]["generated"]
-        lines.append(
-            f"| `{name}` | {shown(lds)} | "
-            f"{shown(row.get('lds_of_index_minus_this'))} | {row['build_epochs']} | "
-            f"{row['query_s']} | {row['bytes_per_recording']:,} |"
-        )
-    first = next(iter(league["estimators"].values()))["lds_by_kind"]["generated"]
-    notes = [
-        x["omitted"] for x in (first, league["ceiling"]["generated"]) if "omitted" in x
-    ]
-    if notes:
-        lines += ["", "Left out: " + "; ".join(notes) + "."]
-    return "\n".join(lines)
-
-
-def group_table(league: dict[str, Any]) -> str:
-    """Return the tables of agreement with leaving out whole sources."""
-    parts = []
-    for kind, group in league["groups"].items():
-        if "omitted" in group:
-            parts.append(f"By {kind}: left out, since {group['omitted']}.")
-            continue
-        parts.append(
-            f"By {kind}: {group['n_sources']} sources, each left out with "
-            f"{group['n_seeds']} seeds."
-        )
-        lines = [
-            "| | songs whose | share error | correlation | first is right | NDCG@3 | "
-            "order of all |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        rows = {"another training": group["seed_against_seed"]}
-        rows |= {f"`{n}`": found for n, found in group["estimators"].items()}
-        for name, found in rows.items():
-            if "omitted" in found:
-                continue
-            for asked, text in _KINDS.items():
-                f = found[asked]
-                lines.append(
-                    f"| {name} | {text} | {shown(f['share_error'], 3)} | "
-                    f"{shown(f['correlation'])} | {shown(f['top1'])} | "
-                    f"{shown(f['ndcg3'])} | {shown(f['spearman'])} |"
-                )
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
-
-
-_INTERVALS = {
-    "printed": "as printed",
-    "over_noise_draws": "over noise draws alone",
-}
-_INTERVALS_ELSEWHERE = {
-    "shipped": "as printed",
-    "printed": "fitted to this model",
-    "over_noise_draws": "over noise draws alone",
-}
-
-
-def coverage_table(
-    league: dict[str, Any], intervals: dict[str, str] = _INTERVALS
-) -> str:
-    """Return how often intervals hold the retrained share."""
-    lines = [
-        "| By | Songs | Intervals | Hold the retrained share | Mean width "
-        "| Rest, printed and retrained, on average | Rest is off by | Rest is held |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for kind, found in league["coverage"].items():
-        if "omitted" in found:
-            lines.append(f"| {kind} | – | {found['omitted']} | – | – | – | – | – |")
-            continue
-        for asked, text in _KINDS.items():
-            for name, label in intervals.items():
-                row = found[asked][name]
-                lines.append(
-                    f"| {kind} | {text} | {label} | {row['covered']:.0%} of "
-                    f"{row['n_shares']} | {row['mean_width']:.3f} | "
-                    f"{row['mean_unattributed']:.2f}, "
-                    f"{row['mean_unattributed_retrained']:.2f} | "
-                    f"{row['unattributed_error']:.3f} | "
-                    f"{row['unattributed_covered']:.0%} |"
-                )
-    return "\n".join(lines)
-
-
-def regime_tables(league: dict[str, Any]) -> str:
-    """Return what is known of a model that saw every recording a few times only."""
-    parts = [
-        runs(league),
-        league_table(league),
-        group_table({"groups": {"collection": league["groups"]["collection"]}}),
-        coverage_table(
-            {"coverage": {"collection": league["coverage"]["collection"]}},
-            _INTERVALS_ELSEWHERE,
-        ),
-    ]
-    return "\n\n".join(parts)
 
 
 def banzhaf_table(found: dict[str, Any]) -> str:
@@ -181,7 +62,7 @@ def banzhaf_table(found: dict[str, Any]) -> str:
     every = {parts: found["parts_against_each_other"]}
     every |= {f"`{name}`": one for name, one in found["estimators"].items()}
     for name, one in every.items():
-        for asked, text in _KINDS.items():
+        for asked, text in KINDS.items():
             f = one[asked]
             lines.append(
                 f"| {name} | {text} | {shown(f['share_error'], 3)} | "
@@ -201,7 +82,7 @@ def methods_table(found: dict[str, Any]) -> str:
             "|---|---|---|---|---|---|---|---|",
         ]
         for name, by_kind in found[kind]["methods"].items():
-            for asked, text in _KINDS.items():
+            for asked, text in KINDS.items():
                 halves = [by_kind[asked][h] for h in ("choosing", "reporting")]
                 cells = [f"{h['share_error']['mean']:.3f}" for h in halves]
                 cells += [f"{h['correlation']['mean']:.2f}" for h in halves]
@@ -247,7 +128,7 @@ def abstention_table(found: dict[str, Any]) -> str:
         "| all of these together, were every song taken for known: named falsely "
         f"| {cells[0]} | {cells[1]} |"
     )
-    for asked, text in _KINDS.items():
+    for asked, text in KINDS.items():
         songs = [by[k]["songs"][asked] for k in ("artist", "collection")]
         for key, label in (
             ("answered", "answered"),
@@ -343,7 +224,7 @@ def tables() -> dict[str, str]:
     league = result("league-scores")
     found = {
         "runs": runs(league) if league else missing,
-        "league": league_table(league) if league else missing,
+        "league": league_table(league, result("removal-scores")) if league else missing,
         "groups": group_table(league) if league else missing,
         "coverage": coverage_table(league) if league else missing,
     }
@@ -352,6 +233,7 @@ def tables() -> dict[str, str]:
         "attacks": attack_table,
         "robustness": robustness_table,
         "search": search_table,
+        "ideas": search_table,
         "groups": methods_table,
         "removal": removal_table,
     }
@@ -382,6 +264,8 @@ def main() -> None:
     """Write the page and the plot, or check them."""
     league = result("league-scores")
     wanted = {PAGE: page(), PLOT: plot(league or {"coverage": {}})}
+    if league:
+        wanted[LEAGUE_PLOT] = plot_league(league)
     stale = [
         p for p, t in wanted.items() if not p.exists() or p.read_text("utf-8") != t
     ]

@@ -80,13 +80,14 @@ def make_short_plan(
 ) -> list[Run]:
     """Return the runs that tell whether another regime of training is another world.
 
-    All recordings and all but one collection with two seeds, 32 of the random halves,
+    All recordings and all but one collection with three seeds, of which one made the
+    songs, 32 of the random halves,
     and those that figures are reported on with a second seed, then random halves of the
     artists; the halves are those of `make_plan`.
     """
     halves = _halves(len(artists), N_SHORT_HALVES, seed)
-    plan = [_run("full", "all", s, ()) for s in range(2)]
-    plan += _without("collection", collections, seeds=range(2))
+    plan = [_run("full", "all", s, ()) for s in range(3)]
+    plan += _without("collection", collections, seeds=range(3))
     plan += _half_runs(halves, seed=0, numbers=range(N_SHORT_HALVES))
     plan += _half_runs(halves, seed=1, numbers=range(1, N_SHORT_HALVES, 2))
     return plan + _artist_halves(artists, seed)

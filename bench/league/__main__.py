@@ -146,6 +146,7 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
         "corpus": corpus,
         "model": world.record.digest,
         "runs": truth.runs,
+        "loss_on_songs_by_seed": losses_by_seed(truth),
         "epoch_processor_s": round(epoch, 2),
         "ceiling": {k: ceiling(truth, some) for k, some in kinds.items()},
         "estimators": estimators,
@@ -201,6 +202,16 @@ def truth_figures(truth: LeagueTruth, world: World, kind: str) -> dict[str, Any]
         "n_seeds": len(sources.by_seed),
         "seed_against_seed": seeds_against_each_other(truth, sources, sizes),
         "estimators": {},
+    }
+
+
+def losses_by_seed(truth: LeagueTruth) -> dict[str, float]:
+    """Return the mean loss on songs of the models that lack nothing, by seed."""
+    rows = [row for row, kind in enumerate(truth.kinds) if kind in GENERATED]
+    return {
+        str(seed): round(float(loss[rows].mean()), 4)
+        for (kind, _, seed), loss in sorted(truth.losses.items())
+        if kind == "full"
     }
 
 

@@ -73,7 +73,9 @@ def main() -> None:
     tries: list[dict[str, Any]] = []
     for name, scores in _variants(world, index.store, asked):
         found = influence_of_sources(scores, groups)
-        figures = _halves(truth, scores, found, sources, sizes_of(scores, groups))
+        figures = figures_by_half(
+            truth, scores, found, sources, sizes_of(scores, groups)
+        )
         tries.append({"settings": name} | figures)
     best = min(tries, key=lambda t: t["choosing"]["share_error"])
     document = {
@@ -144,7 +146,7 @@ def _solved(
     return values, (hat + hat.T) / 2
 
 
-def _halves(
+def figures_by_half(
     truth: LeagueTruth,
     scores: Scores,
     found: NDArray[np.float64],
