@@ -55,6 +55,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "16 draws": {"n_draws": 16},
     "ridge 10": {"ridge": 10.0},
 }
+PARTS = {0.25: 0.85, 0.5: 0.5, 0.75: 0.15}
+"""Of the training, and what the cosine has left of the learning rate there."""
 SEEDS = (1001, 1002)
 """Of further trainings; none that the truth was measured with."""
 
@@ -77,13 +79,18 @@ class Tried:
             )
         return self._known[name]
 
-    def trained_otherwise(self, seed: int) -> Scores:
-        """Return the scores of an index of another training, as far as its middle."""
-        name = f"seed {seed}"
+    def trained_otherwise(self, seed: int, part: float = 0.5) -> Scores:
+        """Return the scores of an index of another training, as far as it went.
+
+        Args:
+            seed: Of the training, and of the index's noise draws.
+            part: What part of the training's steps are done.
+        """
+        name = f"seed-{seed}" if part == 0.5 else f"seed-{seed}-to-{part}"
         if name not in self._known:
-            other = half_trained(self.world, self.kept / f"seed-{seed}", seed)
-            place, final = f"idea-seed-{seed}", {"checkpoint": "final"}
-            self._known[name] = self._asked(other, place, final, seed=seed)
+            other = trained_in_part(self.world, self.kept / name, seed, part)
+            final = {"checkpoint": "final"}
+            self._known[name] = self._asked(other, f"idea-{name}", final, seed=seed)
         return self._known[name]
 
     def black_box(self, name: str) -> Scores:
@@ -100,13 +107,15 @@ class Tried:
         return index.scores_of(features_of(index, asked, self.kept))
 
 
-def half_trained(world: World, path: Path, seed: int) -> StudioGenerator:
-    """Return a model of the same recipe and corpus, trained up to its middle."""
+def trained_in_part(
+    world: World, path: Path, seed: int, part: float
+) -> StudioGenerator:
+    """Return a model of the same recipe and corpus, trained for a part of the steps."""
     recipe = find_recipe("quick")
     trainer = Trainer(world.data, recipe.network, replace(recipe.training, seed=seed))
-    file = path.with_suffix(".safetensors")
+    file = path.with_name(f"{path.name}.safetensors")
     if not file.exists():
-        n_steps = recipe.training.checkpoint_step
+        n_steps = round(part * recipe.training.n_steps)
         trainer.run(
             until=n_steps, on_step=lambda step, _: say(path.name, step, n_steps)
         )
@@ -169,6 +178,9 @@ def tries(bench: Tried) -> Iterator[tuple[str, Scores, dict[str, Any]]]:
         yield name, bench.index(name), {}
     default, final = bench.index("as it is"), bench.index("finished model")
     yield "mean of middle and finished model", mean_of([default, final]), {}
+    steps = [bench.trained_otherwise(0, part) for part in PARTS]
+    name = "checkpoints at a quarter, half and three quarters, by learning rate"
+    yield name, mean_of(steps, list(PARTS.values())), {}
     others = [bench.trained_otherwise(seed) for seed in SEEDS]
     yield "another training's middle", others[0], {}
     for count in range(1, len(SEEDS) + 1):
