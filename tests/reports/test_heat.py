@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
+import numpy as np
+import soundfile
+
 from contrafact.core.results import HeatMap
 from contrafact.reports._heat import heat
+from contrafact.reports.inputs import Sound
 
 
 def of(*rows: tuple[float, ...]) -> HeatMap:
@@ -29,3 +36,23 @@ def test_a_map_without_positive_influence_is_not_drawn() -> None:
             is None
         )
     assert heat(None) is None
+
+
+def test_a_cell_is_heard_at_its_place_in_both_sounds() -> None:
+    """The song is cut to the rows; the recording is what the columns are of."""
+    song = Sound(samples=np.zeros((1, 16_000 * 12), np.float32), sample_rate=16_000)
+    columns = Sound(samples=np.zeros((1, 24_000), np.float32), sample_rate=16_000)
+    found = heat(of((4.0, 1.0, 0.0), (0.0, 0.0, 2.0)), song, columns)
+    assert found is not None
+    assert (found.span_s, found.starts_s) == ("0.5000", ("8.0000", "60.0000"))
+    for uri, seconds in ((found.song_uri, 1.0), (found.recording_uri, 1.5)):
+        raw = base64.b64decode(uri.partition(",")[2])
+        assert abs(soundfile.info(io.BytesIO(raw)).duration - seconds) < 0.2
+
+
+def test_a_map_whose_recording_is_not_at_hand_is_drawn_and_not_heard() -> None:
+    """One sound of two would be no comparison."""
+    song = Sound(samples=np.zeros((1, 16_000), np.float32), sample_rate=16_000)
+    found = heat(of((4.0, 1.0)), song, None)
+    assert found is not None
+    assert (found.song_uri, found.recording_uri) == ("", "")

@@ -104,7 +104,11 @@ def passage_pairs(inputs: ReportInputs) -> list[PassagePair]:
                 x=f"{start:.2f}%",
                 width=f"{max(end - start, 0.5):.2f}%",
                 lane=lane,
-                heat=heat(passage.heat_map),
+                heat=heat(
+                    passage.heat_map,
+                    inputs.query_sound,
+                    inputs.window_sounds.get(passage.recording_id),
+                ),
             )
         )
     return pairs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,8 @@ class ReportInputs:
         regenerated: Songs made again from the same prompt and seed by the
             models trained without some recordings, by `Removal.kind`.
         training_curve: `(step, loss)` of the model's training, or None.
+        window_sounds: By recording id, what the columns of a passage's heat map are
+            of, from the first on; a map without it is not heard.
     """
 
     attribution: Attribution
@@ -66,3 +68,4 @@ class ReportInputs:
     recording_sounds: Mapping[str, Sound]
     regenerated: Mapping[str, Sound]
     training_curve: Sequence[tuple[int, float]] | None
+    window_sounds: Mapping[str, Sound] = field(default_factory=dict)

@@ -48,6 +48,7 @@ def write_report(
         verification=verification,
         query_sound=_sound(song),
         recording_sounds=_passages(workspace, attribution),
+        window_sounds=_windows(workspace, attribution),
         regenerated=regenerated,
         training_curve=_curve(workspace, attribution.model_id),
     )
@@ -70,6 +71,23 @@ def _passages(workspace: Workspace, attribution: Attribution) -> dict[str, Sound
                 passage.recording_end_s - passage.recording_start_s,
             )
     return {str(name): sound for name, sound in found.items()}
+
+
+def _windows(workspace: Workspace, attribution: Attribution) -> dict[str, Sound]:
+    """Return what the columns of heat maps are of, by recording."""
+    found = {}
+    with workspace.catalog() as catalog:
+        for passage in attribution.passages:
+            shown = passage.heat_map
+            if shown is None or not shown.values:
+                continue
+            recording = catalog.recording(passage.recording_id)
+            found[str(recording.id)] = _sound(
+                workspace.audio_path(recording),
+                shown.recording_start_s,
+                len(shown.values[0]) * shown.span_s,
+            )
+    return found
 
 
 def _curve(workspace: Workspace, model: str) -> list[tuple[int, float]] | None:

@@ -118,7 +118,67 @@
     });
   };
 
+  // A cell of a heat map is heard: its span of the song, then of the recording.
+  const setUpHeat = (figure) => {
+    const parts = [...figure.querySelectorAll("audio")];
+    if (parts.length < 2) return;
+    const [svg, cell, hint] = ["svg", ".cell", ".hint"].map((name) => figure.querySelector(name));
+    const { width, height } = svg.viewBox.baseVal;
+    const [span, song, recording] = ["span", "song", "recording"].map((name) => Number(figure.dataset[name]));
+    const at = [0, 0];
+    let wait = 0;
+
+    const show = (column, row) => {
+      at[0] = Math.min(Math.max(column, 0), width - 1);
+      at[1] = Math.min(Math.max(row, 0), height - 1);
+      cell.setAttribute("x", at[0]);
+      cell.setAttribute("y", at[1]);
+      cell.removeAttribute("hidden");
+      hint.textContent = `Song at ${clock(song + at[1] * span)}, recording at ${clock(recording + at[0] * span)}.`;
+    };
+    const stop = () => {
+      clearTimeout(wait);
+      parts.forEach((part) => part.pause());
+    };
+    const hear = (which) => {
+      const part = parts[which];
+      part.currentTime = at[1 - which] * span;
+      part.play().then(() => {
+        wait = setTimeout(() => {
+          part.pause();
+          if (which === 0) hear(1);
+        }, span * 1000);
+      }, () => {});
+    };
+    const start = () => {
+      stop();
+      players.forEach((other) => other.pause());
+      hear(0);
+    };
+
+    svg.setAttribute("role", "application");
+    svg.setAttribute("tabindex", "0");
+    hint.hidden = false;
+    svg.addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect();
+      show(
+        Math.floor(((event.clientX - box.left) / box.width) * width),
+        Math.floor(((event.clientY - box.top) / box.height) * height)
+      );
+      start();
+    });
+    svg.addEventListener("keydown", (event) => {
+      const steps = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      if (event.key in steps) show(at[0] + steps[event.key][0], at[1] + steps[event.key][1]);
+      else if (event.key === "Enter" || event.key === " ") start();
+      else return;
+      event.preventDefault();
+    });
+    parts.forEach((part) => players.push(part));
+  };
+
   document.querySelectorAll(".player").forEach(setUpPlayer);
+  document.querySelectorAll(".heat").forEach(setUpHeat);
   document.querySelectorAll("[role=tablist]").forEach(setUpTabs);
   document.querySelectorAll(".copy").forEach(setUpCopy);
 })();
