@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import sys
 import time
@@ -25,8 +24,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import Bench
+from contrafact.catalog.atomic import write_bytes
 from contrafact.core.parallel import map_in_order
-from contrafact.generators.studio.network import arithmetic
+from contrafact.workflows.models import ModelRecord
 from contrafact.workflows.recipes import find_recipe
 from contrafact.workflows.train import versions
 
@@ -34,7 +34,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from plan import Run, make_plan, make_short_plan
 from queries import make_queries
-from runs import N_DRAWS, N_STRATA, prepare, run_path, train_and_measure
+from runs import (
+    N_DRAWS,
+    N_STRATA,
+    prepare,
+    processor_name,
+    run_path,
+    train_and_measure,
+)
 from table import collect, restore
 
 RESULTS = Path(__file__).parent / "results"
@@ -73,24 +80,30 @@ def write_manifest(bench: Bench, plan: list[Run], target: Path, recipe: str) -> 
             "away to begin anew."
         )
     facts["processors"] = sorted({*facts["processors"], processor_name()})
-    path.write_text(json.dumps(facts, indent=1) + "\n")
-    model = target / "model"
-    if not model.exists():
-        shutil.copytree(bench.record.directory, model)
+    write_bytes(path, (json.dumps(facts, indent=1) + "\n").encode())
+    keep_model(bench.record, target / "model", wanted=facts["model"])
 
 
-def processor_name() -> str:
-    """Return what the processor calls itself, and what it multiplies in."""
-    return f"{_model_name()}, {arithmetic()}"
+def keep_model(record: ModelRecord, model: Path, *, wanted: str) -> None:
+    """Copy the model that made the songs, whole or not at all, unless it is there.
 
-
-def _model_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.machine()
+    Args:
+        record: The model that was trained here.
+        model: Where it is kept.
+        wanted: Digest of the one that made the songs.
+    """
+    if model.exists():
+        return
+    if record.digest != wanted:
+        raise SystemExit(
+            f"{model} is missing: the songs are of model {wanted[:12]}, and the one "
+            f"trained here is {record.digest[:12]}. Restore it, or move "
+            f"{model.parent} away to begin anew."
+        )
+    part = model.with_name(f".{model.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    shutil.copytree(record.directory, part)
+    part.rename(model)
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from common import Bench
 from contrafact.attribution.base import Queries
+from contrafact.catalog.atomic import write_bytes
 from contrafact.generators import LatentBatch
 
 __all__ = ["KINDS", "Query", "QuerySet", "make_queries"]
@@ -67,8 +68,10 @@ class QuerySet:
         folder.mkdir(parents=True, exist_ok=True)
         rows = [asdict(q) for q in self.queries]
         tensors = {"latents": self.latents.half(), "mask": self.mask.byte()}
-        save_file(tensors, folder / "queries.safetensors")
-        (folder / "queries.json").write_text(json.dumps(rows, indent=1) + "\n")
+        write_bytes(folder / "queries.safetensors", save(tensors))
+        # Last: with it, the queries are made.
+        text = json.dumps(rows, indent=1) + "\n"
+        write_bytes(folder / "queries.json", text.encode())
 
     @classmethod
     def load(cls, folder: Path) -> QuerySet:
