@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from contrafact.attribution.base import sum_windows
+from contrafact.attribution.panel import panel_of, panel_rows
 from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import FeatureStore, read_tensors
 from contrafact.catalog.atomic import write_bytes
@@ -52,25 +52,21 @@ def n_windows_of(train: LatentSet) -> Tensor:
 
 def panel_scores(
     store: FeatureStore, solve: FisherSolve | None, train: LatentSet, n_panel: int
-) -> Tensor:
+) -> Tensor | None:
     """Return scores of recordings as queries, NaN where one meets itself.
 
     A recording of the corpus is part of the Fisher matrix, a song is not: so
     each is scored by the matrix without it (Sherman and Morrison, 1950).
 
     Returns:
-        `(n_panel, n_recording)`, float32.
+        `(n_panel, n_recording)`, float32; None if the panel is empty.
     """
-    ids = train.recording_ids
-    first = {w.recording_id: i for i, w in reversed(list(enumerate(train.windows)))}
-    step = max(1, len(ids) // n_panel)
-    chosen = list(range(0, len(ids), step))[:n_panel]
-    rows = [first[ids[i]] for i in chosen]
+    rows = panel_rows(train, n_panel)
+    if not rows:
+        return None
     asked = torch.cat([store.read(slice(r, r + 1)) for r in rows])
     products = (solve or store).products(asked)
     if solve is not None:
         own = products[torch.arange(len(rows)), :, torch.tensor(rows)] / len(train)
         products = products / (1 - own).clamp_min(1e-6)[..., None]
-    panel = sum_windows(products.mean(1), train) / len(train)
-    panel[torch.arange(len(chosen)), torch.tensor(chosen)] = torch.nan
-    return panel
+    return panel_of(products.mean(1) / len(train), train, rows)
