@@ -18,6 +18,7 @@ from contrafact.generators import (
     load_generator,
 )
 from contrafact.generators.base import Conditioning
+from contrafact.generators.loading import load_weights
 
 
 @pytest.mark.parametrize("suffix", [".bin", ".ckpt", ".pt", ".pth", ".pkl"])
@@ -34,6 +35,17 @@ def test_pickles_beside_safetensors_are_left_alone(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     (tmp_path / "model.ckpt").write_bytes(b"never opened")
     check_safetensors_only(tmp_path)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    """A training that ran away, or damaged bytes: the tensor is named, none loaded."""
+    layer = torch.nn.Linear(2, 3)
+    before = layer.weight.detach().clone()
+    for odd in (torch.nan, torch.inf):
+        weights = {"weight": torch.full((3, 2), odd), "bias": torch.zeros(3)}
+        with pytest.raises(ModelFormatError, match="first being weight"):
+            load_weights(layer, weights, of=tmp_path)
+    assert torch.equal(layer.weight, before)
 
 
 def test_directory_without_weights_is_refused(tmp_path: Path) -> None:

@@ -259,3 +259,34 @@ def test_an_index_of_another_model_is_refused(indexed: Path, tmp_path: Path) -> 
     folder.rename(index_dir(workspace, find_model(workspace, "other")))
     with pytest.raises(IndexMismatchError, match="another model"):
         attribute(workspace, root / "song.flac", model="other")
+
+
+def test_a_model_whose_weights_are_no_numbers_is_refused(
+    indexed: Path, tmp_path: Path
+) -> None:
+    """Before anything is asked of it, with the file and the tensor."""
+    root = Path(shutil.copytree(indexed, tmp_path / "ws"))
+    path = root / "models" / "tiny" / "model.safetensors"
+    tensors = load_file(path)
+    name = next(n for n in sorted(tensors) if n.endswith("weight"))
+    tensors[name].view(-1)[0] = float("nan")
+    save_file(tensors, path)
+    for use in (
+        lambda: build_index(Workspace.open(root), model="tiny"),
+        lambda: attribute(Workspace.open(root), root / "song.flac", model="tiny"),
+    ):
+        with pytest.raises(ModelFormatError, match=f"not finite in 1 .*{name}"):
+            use()
+
+
+@pytest.mark.parametrize("level", [1e30, 1e38])
+def test_a_song_so_loud_that_losses_overflow_is_named(
+    indexed: Path, tmp_path: Path, level: float
+) -> None:
+    """Its samples are numbers, its gradients are not: one line says whose."""
+    rng = np.random.default_rng(0)
+    sound = (level * rng.uniform(-1, 1, 32_000)).astype(np.float32)
+    soundfile.write(tmp_path / "loud.wav", sound, 16_000, subtype="FLOAT")
+    with pytest.raises((QueryError, AudioError), match=r"loud\.wav") as said:
+        attribute(Workspace.open(indexed), tmp_path / "loud.wav", model="tiny")
+    assert "\n" not in str(said.value)

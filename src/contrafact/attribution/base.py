@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from contrafact.attribution.draws import Draws
+from contrafact.attribution.finite import require_finite_weights
 from contrafact.attribution.gradients import Measurement
 from contrafact.attribution.overlap import Overlap
 from contrafact.core.errors import AttributionError
@@ -76,12 +77,12 @@ class AttributionTask:
         """Return a context with the model as it was; "final" for as it is.
 
         Raises:
+            AttributionError: If its weights are not finite.
             GeneratorError: If the model keeps no such checkpoint.
         """
-        if name == "final":
-            yield
-            return
-        with self.generator.checkpoint(name):
+        kept = contextlib.nullcontext()
+        with kept if name == "final" else self.generator.checkpoint(name):
+            require_finite_weights(self.generator.parameters())
             yield
 
 

@@ -35,7 +35,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from contrafact.catalog.atomic import storage_errors, write_json
-from contrafact.core.errors import IndexMismatchError, NotFittedError
+from contrafact.core.errors import AttributionError, IndexMismatchError, NotFittedError
 
 __all__ = [
     "FORMAT",
@@ -56,8 +56,16 @@ def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         features: `(..., n_features)`, float32.
+
+    Raises:
+        AttributionError: If one is not finite, which eight bits cannot say.
     """
     scale = features.abs().amax(-1).clamp_min(1e-30) / 127
+    if not bool(torch.isfinite(scale).all()):
+        raise AttributionError(
+            "Features that are not finite cannot be kept: a gradient overflowed. Check "
+            "the weights of the model and the latents."
+        )
     return (features / scale[..., None]).round().to(torch.int8), scale
 
 

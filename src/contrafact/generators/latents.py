@@ -48,15 +48,15 @@ class LatentSet:
         latents: One `(latent_channel, n_tokens)` float32 tensor a row.
 
     Raises:
-        TrainingError: If rows and windows do not go together, or the rows
-            not with each other.
+        TrainingError: If rows and windows do not go together, or the rows not with
+            each other, or a row is not finite.
     """
 
     windows: tuple[LatentWindow, ...]
     latents: tuple[Tensor, ...]
 
     def __post_init__(self) -> None:
-        """Check that rows and windows go together."""
+        """Check that rows and windows go together, and that all are numbers."""
         if len(self.windows) != len(self.latents) or not self.windows:
             raise TrainingError(
                 f"A latent set needs one latent per window and at least one window; "
@@ -69,6 +69,16 @@ class LatentSet:
             raise TrainingError(
                 "The latents of a set need two axes and equal channels; found shapes "
                 f"{shapes!s:.60}. Encode all of them with one codec."
+            )
+        odd = [
+            window.recording_id
+            for window, row in zip(self.windows, self.latents, strict=True)
+            if not bool(torch.isfinite(row).all())
+        ]
+        if odd:
+            raise TrainingError(
+                f"The latents of {len(odd)} window(s) are not finite, the first being "
+                f"of recording {odd[0]}. Leave the recording out, or mend its audio."
             )
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from contrafact.core.errors import ModelFormatError
 
 __all__ = [
     "PICKLE_SUFFIXES",
+    "check_finite",
     "check_safetensors_only",
     "digest_tensors",
     "load_weights",
@@ -173,7 +174,8 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, of: Path) 
         of: Where they were read, for the message.
 
     Raises:
-        ModelFormatError: If a tensor is missing, left over or of another shape.
+        ModelFormatError: If a tensor is missing, left over, of another shape or not
+            finite.
     """
     wanted = module.state_dict()
     missing, surplus = set(wanted) - set(weights), set(weights) - set(wanted)
@@ -194,7 +196,34 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, of: Path) 
                 f"the first being {min(names)}. Copy weights and configuration of "
                 "one and the same model."
             )
+    check_finite(dict(module.named_parameters()), weights, of=of)
     module.load_state_dict(dict(weights), strict=False)
+
+
+def check_finite(
+    parameters: Collection[str], weights: Mapping[str, Tensor], *, of: Path
+) -> None:
+    """Refuse weights that are no numbers.
+
+    Args:
+        parameters: Names of what is learned; what else there is may be infinite, as
+            masks are.
+        weights: By name.
+        of: Where they were read, for the message.
+
+    Raises:
+        ModelFormatError: If one of them is not finite.
+    """
+    odd = sorted(
+        name
+        for name in set(parameters) & set(weights)
+        if not bool(torch.isfinite(weights[name]).all())
+    )
+    if odd:
+        raise ModelFormatError(
+            f"The weights in {of} are not finite in {len(odd)} tensor(s), the first "
+            f"being {odd[0]}. Copy the model again, or train it again."
+        )
 
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> bytes:

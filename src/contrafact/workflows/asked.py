@@ -142,6 +142,11 @@ def _windows(
 ) -> list[Tensor]:
     """Return the windows of a song that was made `pitch` semitones higher since."""
     latents = encode_file(audio, encoding, duration_s=duration_s, semitones=-pitch)
+    if not bool(torch.isfinite(latents).all()):
+        raise QueryError(
+            f"The latents of {audio} are not finite: the model's codec cannot take it. "
+            "Bring the audio to a usual loudness, and ask again."
+        )
     return [part for _, part in cut_windows(latents, max_tokens=max_tokens)]
 
 

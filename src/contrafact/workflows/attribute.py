@@ -21,7 +21,7 @@ from contrafact.attribution.shares import ShareSettings, shares_of
 from contrafact.catalog import Workspace, write_json
 from contrafact.catalog.atomic import write_bytes
 from contrafact.catalog.files import digest_file
-from contrafact.core.errors import ConfigError
+from contrafact.core.errors import AttributionError, ConfigError
 from contrafact.core.results import (
     Attribution,
     QueryInfo,
@@ -165,8 +165,14 @@ def scores_of(
         method: Fitted.
         asked: The song.
         copies: The cluster of recordings that are copies by their sound.
+
+    Raises:
+        AttributionError: If it cannot be scored; the song is named.
     """
-    found = method.score(asked.queries)
+    try:
+        found = method.score(asked.queries)
+    except AttributionError as error:
+        raise type(error)(f"{asked.audio.name}: {error}") from error
     overlap = found.overlap
     if overlap is not None and copies:
         overlap = replace(overlap, same_sound=copies)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from contrafact.attribution.base import AttributionTask
 from contrafact.attribution.draws import Draws
+from contrafact.attribution.finite import require_finite_windows
 from contrafact.attribution.gradients import LayerGradients, gradients_of
 from contrafact.attribution.preconditioning import DiagonalFisher, KroneckerFisher
 from contrafact.generators.latents import LatentSet
@@ -58,10 +59,12 @@ def _sampled(
 ) -> Iterator[LayerGradients]:
     """Yield the gradients of windows spread evenly over the corpus."""
     for row in spread(task.train, n_sample):
-        yield gradients_of(
+        found = gradients_of(
             task.generator, *task.train_batch([row]), draws,
             measurement=task.measurement,
         )  # fmt: skip
+        require_finite_windows(found, task.train, [row])
+        yield found
 
 
 def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tensor:
@@ -72,6 +75,7 @@ def _stratum_weights(task: AttributionTask, draws: Draws, n_pilot: int) -> Tenso
             task.generator, *task.train_batch([row]), singles,
             measurement=task.measurement,
         )  # fmt: skip
+        require_finite_windows(found, task.train, [row])
         total += sum(g[0].flatten(1).square().sum(1) for g in found.values())
     length = total.reshape(draws.n_sets, draws.n_strata).mean(0).sqrt()
     weights: Tensor = 1 / length.clamp_min(1e-20)

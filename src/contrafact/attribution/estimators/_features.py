@@ -27,6 +27,10 @@ from contrafact.attribution.base import (
 )
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._fitted import FittedEstimator
+from contrafact.attribution.finite import (
+    require_finite_asked,
+    require_finite_windows,
+)
 from contrafact.attribution.gradients import Measurement, gradients_of
 from contrafact.attribution.panel import check_panel, panel_of, panel_rows
 from contrafact.attribution.projection import SparseProjection
@@ -131,7 +135,8 @@ class FeatureEstimator(FittedEstimator[_Settings, FeatureState]):
                 self._vectors(task, task.train_batch(some), draws, projection, measured)
                 for some in _groups(rows)
             ]
-            return torch.cat(parts).to(self._stored)
+            require_finite_windows(found := torch.cat(parts), task.train, rows)
+            return found.to(self._stored)
 
         for i, name in enumerate(names):
 
@@ -222,6 +227,7 @@ class FeatureEstimator(FittedEstimator[_Settings, FeatureState]):
             example = asked_of(task, queries.select(row))
             measured = self._asked(task)
             found.append(self._vectors(task, example, draws, projection, measured))
+            require_finite_asked(found[-1], queries.prompts[row:], row)
             told(done)
         return torch.cat(found)
 

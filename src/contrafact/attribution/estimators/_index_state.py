@@ -10,18 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contrafact.attribution.base import AttributionTask, Example
+from contrafact.attribution.base import AttributionTask, Example, Progress
 from contrafact.attribution.coordinates import Coordinates
 from contrafact.attribution.draws import Draws
 from contrafact.attribution.estimators._solving import n_windows_of, solve_of
+from contrafact.attribution.finite import (
+    require_finite_null,
+    require_finite_windows,
+)
 from contrafact.attribution.overlap import Overlap
 from contrafact.attribution.preconditioning import DiagonalFisher, KroneckerFisher
 from contrafact.attribution.principal import project
 from contrafact.attribution.projection import SparseProjection
 from contrafact.attribution.solve import FisherSolve
 from contrafact.attribution.store import FeatureStore, dequantised, quantise
+from contrafact.core.parallel import map_in_order
 
-__all__ = ["IndexState", "do_part", "prepare"]
+__all__ = ["IndexState", "fill"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,24 +98,29 @@ class _Work:
 _work: _Work | None = None
 
 
-def prepare(fitted: IndexState, draws: Draws, nulls: list[Example]) -> None:
+def _prepare(fitted: IndexState, draws: Draws, nulls: list[Example]) -> None:
     """Keep what every task of this process needs."""
     global _work  # noqa: PLW0603 - the state of one worker process
     torch.set_num_threads(1)
     _work = _Work(fitted, draws, nulls)
 
 
-def do_part(part: int) -> NDArray[np.float32] | None:
+def _do_part(part: int) -> NDArray[np.float32] | None:
     """Write the features of a shard, or return those of a sound without a source.
 
     Args:
         part: The shard; beyond the last one, the number of the sound.
+
+    Raises:
+        AttributionError: If a gradient is not finite; then nothing was written.
     """
     assert _work is not None  # set by `prepare` in this process
     fitted, draws = _work.fitted, _work.draws
     if part >= fitted.store.n_shards:
         example = _work.nulls[part - fitted.store.n_shards]
-        found: NDArray[np.float32] = fitted.features(*example, draws).numpy()
+        numbers = fitted.numbers(*example, draws)
+        require_finite_null(numbers)
+        found: NDArray[np.float32] = fitted.in_components(numbers).numpy()
         return found
     rows = fitted.store.rows(part)
     numbers = torch.cat(
@@ -119,8 +129,52 @@ def do_part(part: int) -> NDArray[np.float32] | None:
             for i in range(0, len(rows), 2)
         ]
     )
+    require_finite_windows(numbers, fitted.task.train, rows)
     if fitted.components is not None:
         # As if they had been stored before, so that it comes to the same bytes.
         numbers = dequantised(*quantise(numbers))
     fitted.store.write(part, fitted.in_components(numbers))
     return None
+
+
+def fill(
+    fitted: IndexState,
+    nulls: list[Example],
+    draws: Draws,
+    *,
+    n_workers: int,
+    progress: Progress,
+) -> Tensor:
+    """Write what is pending of all windows.
+
+    Args:
+        fitted: Where to, and how.
+        nulls: Sounds without a source.
+        draws: Shared draws.
+        n_workers: Processes.
+        progress: Told after every shard.
+
+    Returns:
+        The features of the sounds without a source.
+
+    Raises:
+        AttributionError: If a gradient is not finite; the shards that are done stay.
+    """
+    pending, total = fitted.store.pending(), fitted.store.n_shards
+    parts = [*pending, *range(total, total + len(nulls))]
+    done = total - len(pending)
+    progress(done, total)
+    results = map_in_order(
+        _do_part, parts, n_workers, prepare=_prepare, given=(fitted, draws, nulls)
+    )
+    n_threads, found = torch.get_num_threads(), []
+    try:
+        for part, features in zip(parts, results, strict=True):
+            if features is not None:
+                found.append(torch.from_numpy(features))
+            if part < total:
+                done += 1
+                progress(done, total)
+    finally:
+        torch.set_num_threads(n_threads)  # one worker is this process
+    return torch.cat(found) if found else torch.empty(0)

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from contrafact.attribution.base import (
     AttributionTask,
-    Example,
     Progress,
     Queries,
     Scores,
@@ -45,8 +44,7 @@ from contrafact.attribution.estimators._factors import fit_factors
 from contrafact.attribution.estimators._fitted import facts_of
 from contrafact.attribution.estimators._index_state import (
     IndexState,
-    do_part,
-    prepare,
+    fill,
 )
 from contrafact.attribution.estimators._nulls import (
     NULL,
@@ -58,6 +56,7 @@ from contrafact.attribution.estimators._solving import (
     SOLVE,
     panel_scores,
 )
+from contrafact.attribution.finite import require_finite_asked
 from contrafact.attribution.gradients import LayerGradients, gradients_of
 from contrafact.attribution.preconditioning import (
     DiagonalFisher,
@@ -73,7 +72,6 @@ from contrafact.attribution.store import (
 )
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.errors import NotFittedError
-from contrafact.core.parallel import map_in_order
 
 __all__ = ["IndexEstimator", "IndexSettings"]
 
@@ -161,6 +159,7 @@ class IndexEstimator:
         """Build the index, or finish one that was begun.
 
         Raises:
+            AttributionError: If a weight or a gradient is not finite.
             IndexMismatchError: If the directory holds an index of another
                 model, corpus or setting.
         """
@@ -233,12 +232,17 @@ class IndexEstimator:
 
         Returns:
             `(n_query, n_draws, n_features)`, float32.
+
+        Raises:
+            QueryError: If the gradients of a query are not finite.
         """
         fitted, parts = self._require(), []
         with fitted.task.at_checkpoint(self._settings.checkpoint):
             draws = fitted.draws(self._settings.n_draws)
             for row in range(len(queries)):
-                parts.append(fitted.features(*self._asked(queries.select(row)), draws))
+                numbers = fitted.numbers(*self._asked(queries.select(row)), draws)
+                require_finite_asked(numbers, queries.prompts[row:], row)
+                parts.append(fitted.in_components(numbers))
                 progress(row + 1, len(queries))
         return torch.cat(parts)
 
@@ -356,38 +360,14 @@ class IndexEstimator:
         nulls = []
         if not (directory / NULL).exists():
             nulls = null_examples(task, self._settings.n_null)
-        features = self._fill(state, nulls, progress)
+        draws, n_workers = state.draws(self._settings.n_draws), self._settings.n_workers
+        features = fill(state, nulls, draws, n_workers=n_workers, progress=progress)
         if numbers is not None:
             write_components(numbers, directory, self._settings.n_components)
             fitted = self._read(task, directory)
             features = fitted.in_components(features) if nulls else features
         finish_components(fitted)
         return fitted, features
-
-    def _fill(
-        self, fitted: IndexState, nulls: list[Example], progress: Progress
-    ) -> Tensor:
-        """Write what is pending; return the features of sounds without a source."""
-        pending, total = fitted.store.pending(), fitted.store.n_shards
-        parts = [*pending, *range(total, total + len(nulls))]
-        draws = fitted.draws(self._settings.n_draws)
-        done = total - len(pending)
-        progress(done, total)
-        results = map_in_order(
-            do_part, parts, self._settings.n_workers,
-            prepare=prepare, given=(fitted, draws, nulls),
-        )  # fmt: skip
-        n_threads, found = torch.get_num_threads(), []
-        try:
-            for part, features in zip(parts, results, strict=True):
-                if features is not None:
-                    found.append(torch.from_numpy(features))
-                if part < total:
-                    done += 1
-                    progress(done, total)
-        finally:
-            torch.set_num_threads(n_threads)  # one worker is this process
-        return torch.cat(found) if found else torch.empty(0)
 
     def _solved(self, fitted: IndexState) -> IndexState:
         return fitted.solved(self._settings.ridge, self._settings.overlap)
