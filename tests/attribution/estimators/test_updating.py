@@ -125,3 +125,49 @@ def test_a_catalog_that_outgrows_its_numbers_gets_components(
     assert not (tmp_path / "new" / "numbers").exists()
     a, b = found.score(queries).values, anew.score(queries).values
     assert (a - b).abs().max() <= ROUNDED * b.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("n_components", "n_before"), [(0, 16), (6, 16), (15, 10)],
+    ids=["numbers", "components", "outgrown"],
+)  # fmt: skip
+def test_a_stopped_takeover_goes_on_to_the_same_bytes(
+    settings_of, task, corpus_of, tmp_path: Path, n_components: int, n_before: int
+):
+    """Stopped at the first window, and at the next, then finished: as if never."""
+    settings = settings_of("index") | {"n_components": n_components}
+    whole = corpus_of(19)
+    was = replace(task, train=some(whole, list(range(n_before))))
+    is_now = replace(task, train=some(whole, list(range(2, 20))))
+
+    def make():
+        return make_estimator("index", **settings)
+
+    def update(name, progress):
+        update_index(
+            make(), is_now, tmp_path / name,
+            source=tmp_path / "old", before=was.train, progress=progress,
+        )  # fmt: skip
+
+    make().fit(was, tmp_path / "old", progress=no_progress)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()}
+    for n_told in (1, 2, 2):
+        told = []
+
+        def stop(*now, n_told=n_told, told=told):
+            told.append(now)
+            if len(told) == n_told:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            update("stopped", stop)
+        with pytest.raises(NotFittedError):
+            make().open(is_now, tmp_path / "stopped")
+    update("stopped", no_progress)
+    update("at once", no_progress)
+    found = [
+        {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()}
+        for name in ("stopped", "at once")
+    ]
+    assert found[0] == found[1]
+    assert {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()} == before
