@@ -81,15 +81,58 @@ def methods_table(found: dict[str, Any]) -> str:
             "| reporting |",
             "|---|---|---|---|---|---|---|---|",
         ]
-        for name, by_kind in found[kind]["methods"].items():
+        methods = found[kind]["methods"]
+        for name, by_kind in methods.items():
             for asked, text in KINDS.items():
                 halves = [by_kind[asked][h] for h in ("choosing", "reporting")]
                 cells = [f"{h['share_error']['mean']:.3f}" for h in halves]
                 cells += [f"{h['correlation']['mean']:.2f}" for h in halves]
                 cells += [f"{h['top1']['mean']:.2f}" for h in halves]
                 lines.append(f"| {' | '.join([name, text, *cells])} |")
-        parts.append("\n".join(lines))
+        parts += ["\n".join(lines), _against_default(methods)]
+        parts.append(_rises(found[kind]))
     return "\n\n".join(parts)
+
+
+def _against_default(methods: dict[str, Any]) -> str:
+    """Say by how much share errors differ from the default's on the choosing half."""
+    differ = [
+        f"{name} {shown(one['error_less_default'], 4)}"
+        for name, one in methods.items()
+        if one["error_less_default"]["mean"]
+    ]
+    return (
+        "Share error less the default's, same songs of the choosing half: "
+        f"{'; '.join(differ)}."
+    )
+
+
+def _rises(found: dict[str, Any]) -> str:
+    """Say how far unlearning raises losses, and what a group costs."""
+    ratio = found["methods"]["unlearning"]["rise_ratio"]["reporting"]
+    return (
+        "Unlearning raises the loss of songs of the reporting half "
+        f"{ratio['own']:.2f} times as far as training without the source that matters "
+        f"most, and {ratio['others']:.2f} times for all other sources; a group costs "
+        f"{found['processor_s_a_group']} processor seconds."
+    )
+
+
+def group_search_table(found: dict[str, Any]) -> str:
+    """Return what ways of unlearning groups gave on the choosing half."""
+    lines = [
+        "| Groups unlearned | Share error | Correlation | First is right "
+        "| Rise of the first source, in true ones | of others | Processor s a group |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found["tries"].items():
+        ratio = one["rise_ratio"]
+        lines.append(
+            f"| {name} | {shown(one['share_error'], 4)} | {shown(one['correlation'])} "
+            f"| {one['top1']['mean']:.2f} | {ratio['own']:.2f} | {ratio['others']:.2f} "
+            f"| {one['processor_s_a_group'] or '–'} |"
+        )
+    return "\n".join(lines)
 
 
 def removal_table(found: dict[str, Any]) -> str:
@@ -140,17 +183,28 @@ def abstention_table(found: dict[str, Any]) -> str:
 
 
 def attack_table(found: dict[str, Any]) -> str:
-    """Return what attacks gain."""
+    """Return what attacks gain, by the rule of pay."""
     lines = [
-        "| Attack | Gain, mean over attackers | Largest | Attackers |",
-        "|---|---|---|---|",
+        "| Attack | Paid | Income before, % of all songs' money | Gain, points of it "
+        "| Largest | All attackers together | Largest of one with an income "
+        "| Over a fifth | From nothing to something |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, gain in found["gain"].items():
-        low, high = gain["interval_90"]
-        lines.append(
-            f"| {name} | {gain['mean']:+.0%} ({low:+.0%} to {high:+.0%}) | "
-            f"{gain['largest']:+.0%} | {gain['n']} |"
-        )
+    for name, by_rule in found["attacks"].items():
+        for rule, gain in by_rule.items():
+            n_with = len(found["attackers"]) - gain["n_without"]
+            cells = [
+                name,
+                rule,
+                f"{gain['before']['mean']:.2f}",
+                shown(gain["points"]),
+                f"{gain['points']['largest']:+.2f}",
+                f"{gain['part']:+.0%}",
+                f"{gain['largest']:+.0%}",
+                f"{gain['n_over']} of {n_with}",
+                f"{gain['n_from_nothing']} of {gain['n_without']}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     twins = found["twins"]["influence_of_the_pair_over_the_one"]
     each = found["twins"]["influence_of_each_twin_over_the_one"]
     lines += [
@@ -236,6 +290,7 @@ def tables() -> dict[str, str]:
         "ideas": search_table,
         "groups": methods_table,
         "removal": removal_table,
+        "group-search": group_search_table,
     }
     for name, make in makers.items():
         one = result(f"{name}-scores")

@@ -6,9 +6,8 @@ Truth is the rise of a song's loss when the model is trained without a collectio
 without an artist. Compared with it: the sum of the scores of the group's recordings;
 the same with what they teach alike put right in part, as the program does, and in
 full (`attribution/overlap.py`); and unlearning of each group in low-rank adapters
-(`attribution/group_unlearning.py`), against the model and against one that was
-trained on as long without unlearning anything. Every figure is printed for the
-choosing half, which settings and the default were chosen on, and the reporting one.
+(`attribution/group_unlearning.py`). Every figure is printed for the choosing half,
+which settings were chosen on (`group_search.py`), and the reporting one.
 """
 
 from __future__ import annotations
@@ -26,24 +25,25 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ground_truth"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-import torch
 from fit import fitted_shares
+from group_search import rise_ratios
 from measure import comparisons, scored, seeds_against_each_other, share_error
 from numpy.typing import NDArray
 from truth import GENERATED, Half, LeagueTruth, Sources
+from unlearned import Unlearned
 from world import TRUTH, World
 
-from common import processor_s, say, write_result
+from common import mean_interval, write_result
 from contrafact.attribution.base import Scores
-from contrafact.attribution.evaluation import positive_shares
-from contrafact.attribution.group_unlearning import GroupUnlearning
+from contrafact.attribution.evaluation import positive_shares, share_errors
+from contrafact.attribution.group_unlearning import GroupUnlearningSettings
 from contrafact.attribution.shares import influence_of_sources, sizes_of
 
 Array = NDArray[np.float64]
 
 KINDS = ("collection", "artist")
 HALVES: tuple[Half, ...] = ("choosing", "reporting")
-EVERYTHING = "everything"  # the group that holds nothing: trained on, not unlearned
+DEFAULT = "index, in part"
 
 
 def summed(
@@ -58,35 +58,15 @@ def summed(
     return {how: influence_of_sources(some, groups) for how, some in joined.items()}
 
 
-def unlearned(
-    world: World, folder: Path, kind: str, names: tuple[str, ...], rows: list[int]
-) -> tuple[dict[str, Array], float]:  # fmt: skip
-    """Return influences by unlearning groups, and processor seconds for each."""
-    groups: dict[str, list[str]] = {
-        group.name: list(group.parts) for group in world.groups(kind, names)
-    }
-    method, started = GroupUnlearning(), processor_s()
-    method.fit(
-        world.task, folder, {EVERYTHING: [], **groups},
-        progress=lambda a, b: say(f"unlearning {kind}s", a, b),
-    )  # fmt: skip
-    each = (processor_s() - started) / (len(groups) + 1)
-    rises = torch.cat([method.influence(world.query(row)) for row in rows]).numpy()
-    left = rises[:, 1:] - rises[:, :1]
-    return {"against the model": rises[:, 1:], "against training on": left}, each
-
-
 def together(found: dict[str, Array]) -> dict[str, Array]:
     """Return the mean of the shares of both, halfway."""
-    pair = found["index, in part"], found["unlearning, against the model"]
+    pair = found[DEFAULT], found["unlearning"]
     return {"index and unlearning": sum(positive_shares(one) for one in pair) / 2}
 
 
-def by_half(
-    truth: LeagueTruth, found: Array, sources: Sources, sizes: Array
-) -> dict[str, Any]:
+def by_half(truth: LeagueTruth, found: Array, sources: Sources, shares: Array) -> Any:
     """Return every comparison by kind of song and half, shares fitted as printed."""
-    shares, result = fitted_shares(truth, found, sources, sizes), {}
+    result: dict[str, Any] = {}
     for kind in GENERATED:
         result[kind] = {
             half: comparisons(truth, found, sources.others, (kind,), half)
@@ -99,6 +79,34 @@ def by_half(
     return result
 
 
+def compared(
+    truth: LeagueTruth, found: dict[str, Array], sources: Sources, sizes: Array
+) -> dict[str, Any]:
+    """Return the figures of every account, and how its errors differ from the default.
+
+    Differences are of the same songs of the choosing half, of both kinds.
+    """
+    shares = {k: fitted_shares(truth, v, sources, sizes) for k, v in found.items()}
+    rows = truth.rows(GENERATED, "choosing")
+    errors = {
+        name: share_errors(one[rows], sources.others[:, rows]).mean(0)
+        for name, one in shares.items()
+    }
+    result = {}
+    for name, values in found.items():
+        result[name] = by_half(truth, values, sources, shares[name])
+        result[name]["error_less_default"] = mean_interval(
+            list(errors[name] - errors[DEFAULT])
+        )
+        if name == "unlearning":
+            result[name]["rise_ratio"] = {
+                half: rise_ratios(values[some], sources.mean[some])
+                for half in HALVES
+                for some in [truth.rows(GENERATED, half)]
+            }
+    return result
+
+
 def figures(folder: Path, corpus: str, kind: str) -> dict[str, Any]:
     """Return every figure of one kind of group."""
     world = World(folder, corpus)
@@ -107,23 +115,23 @@ def figures(folder: Path, corpus: str, kind: str) -> dict[str, Any]:
     if sources is None:
         return {"omitted": f"not every {kind} was left out and retrained without"}
     kept = folder / f"{corpus}-league"
+    groups = world.groups(kind, sources.names)
     found: dict[str, Array] = {}
-    sizes = np.zeros(len(sources.names))
+    sizes = np.zeros(len(groups))
     for name in ("index", "similarity", "captions"):
         scores = scored(world, name, kept / name, rows).scores
-        sizes = sizes_of(scores, world.groups(kind, sources.names))
+        sizes = sizes_of(scores, groups)
         some = summed(world, scores, kind, sources.names)
         found |= {f"{name}, {how}": values for how, values in some.items()}
-    place = folder / f"{corpus}-groups"
-    some, each = unlearned(world, place, kind, sources.names, rows)
-    found |= {f"unlearning, {how}": values for how, values in some.items()}
+    unlearned = Unlearned(world, folder / f"{corpus}-groups", GroupUnlearningSettings())
+    found["unlearning"] = unlearned.rises(groups, rows)
     found |= together(found)
     return {
         "n_groups": len(sources.names),
         "n_seeds": len(sources.by_seed),
         "seed_against_seed": seeds_against_each_other(truth, sources, sizes),
-        "processor_s_a_group": round(each, 1),
-        "methods": {k: by_half(truth, v, sources, sizes) for k, v in found.items()},
+        "processor_s_a_group": unlearned.cost(groups),
+        "methods": compared(truth, found, sources, sizes),
     }
 
 
@@ -132,14 +140,19 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for kind, found in result.items():
         lines.append(f"{kind}: " + found.get("omitted", ""))
-        for name, by_kind in found.get("methods", {}).items():
-            for asked, halves in by_kind.items():
+        for name, one in found.get("methods", {}).items():
+            less = one["error_less_default"]
+            lines.append(
+                f"  {name}: share error less the default's, choosing "
+                f"{less['mean']:.4f} {less['interval_90']} {one.get('rise_ratio', '')}"
+            )
+            for asked in GENERATED:
                 text = "  ".join(
                     f"{half}: "
                     + ", ".join(f"{k} {v['mean']:.3f}" for k, v in x.items())
-                    for half, x in halves.items()
+                    for half, x in one[asked].items()
                 )
-                lines.append(f"  {name}, {asked}  {text}")
+                lines.append(f"    {asked}  {text}")
     return "\n".join(lines)
 
 
