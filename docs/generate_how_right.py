@@ -89,8 +89,11 @@ def methods_table(found: dict[str, Any]) -> str:
                 cells += [f"{h['correlation']['mean']:.2f}" for h in halves]
                 cells += [f"{h['top1']['mean']:.2f}" for h in halves]
                 lines.append(f"| {' | '.join([name, text, *cells])} |")
-        parts += ["\n".join(lines), _against_default(methods)]
-        parts.append(_rises(found[kind]))
+        parts.append("\n".join(lines))
+        if "error_less_default" in next(iter(methods.values())):
+            parts.append(_against_default(methods))
+        if "unlearning" in methods:
+            parts.append(_rises(found[kind]))
     return "\n\n".join(parts)
 
 
@@ -199,8 +202,8 @@ def attack_table(found: dict[str, Any]) -> str:
                 f"{gain['before']['mean']:.2f}",
                 shown(gain["points"]),
                 f"{gain['points']['largest']:+.2f}",
-                f"{gain['part']:+.0%}",
-                f"{gain['largest']:+.0%}",
+                f"{gain['part']:+.0%}" if n_with else "–",
+                f"{gain['largest']:+.0%}" if n_with else "–",
                 f"{gain['n_over']} of {n_with}",
                 f"{gain['n_from_nothing']} of {gain['n_without']}",
             ]

@@ -135,9 +135,9 @@ def compared(before: list[float], after: list[float]) -> dict[str, Any]:
     return {
         "before": mean_interval([100 * b for b in before]),
         "points": mean_interval(points) | {"largest": round(max(points), 3)},
-        "part": round(sum(after) / sum(before) - 1, 4),
-        "mean_part": mean_interval(parts),
-        "largest": round(max(parts), 4),
+        "part": round(sum(after) / sum(before) - 1, 4) if parts else None,
+        "mean_part": mean_interval(parts) if parts else None,
+        "largest": round(max(parts), 4) if parts else None,
         "n_over": sum(part > MOST for part in parts),
         "n_without": len(got),
         "n_from_nothing": sum(a > 0 for a in got),

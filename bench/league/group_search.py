@@ -45,9 +45,13 @@ TRIES = {
     "led by noise": replace(_USUAL, by_clean=False),
     "led by clean latents": _USUAL,
     "led by clean latents, weight 1": replace(_USUAL, forgetting=1.0),
-    "led by clean latents, weight 0.1": replace(_USUAL, forgetting=0.1),
+    "led by clean latents, weight 1, to 1.2 times": replace(
+        _USUAL, forgetting=1.0, stop_at=1.2
+    ),
+    "led by clean latents, weight 1, rate 1e-3": replace(
+        _USUAL, forgetting=1.0, learning_rate=1e-3
+    ),
     "led by clean latents, to 1.2 times": replace(_USUAL, stop_at=1.2),
-    "led by clean latents, 30 steps": replace(_USUAL, n_steps=30),
     "not led, the rest trained on": replace(_USUAL, forgetting=0.0, n_steps=30),
 }
 

@@ -107,32 +107,47 @@ def compared(
     return result
 
 
-def figures(folder: Path, corpus: str, kind: str) -> dict[str, Any]:
-    """Return every figure of one kind of group."""
-    world = World(folder, corpus)
-    truth, rows = LeagueTruth.read(TRUTH / corpus).only(GENERATED)
-    sources = truth.sources(kind)
-    if sources is None:
-        return {"omitted": f"not every {kind} was left out and retrained without"}
-    kept = folder / f"{corpus}-league"
-    groups = world.groups(kind, sources.names)
-    found: dict[str, Array] = {}
-    sizes = np.zeros(len(groups))
-    for name in ("index", "similarity", "captions"):
-        scores = scored(world, name, kept / name, rows).scores
-        sizes = sizes_of(scores, groups)
-        some = summed(world, scores, kind, sources.names)
-        found |= {f"{name}, {how}": values for how, values in some.items()}
-    unlearned = Unlearned(world, folder / f"{corpus}-groups", GroupUnlearningSettings())
-    found["unlearning"] = unlearned.rises(groups, rows)
-    found |= together(found)
-    return {
-        "n_groups": len(sources.names),
-        "n_seeds": len(sources.by_seed),
-        "seed_against_seed": seeds_against_each_other(truth, sources, sizes),
-        "processor_s_a_group": unlearned.cost(groups),
-        "methods": compared(truth, found, sources, sizes),
-    }
+class Accounts:
+    """What the league keeps, scored once for every kind of group.
+
+    Args:
+        folder: Where workspaces are kept.
+        corpus: Of the truth.
+    """
+
+    def __init__(self, folder: Path, corpus: str) -> None:
+        self._world = World(folder, corpus)
+        self._truth, self._rows = LeagueTruth.read(TRUTH / corpus).only(GENERATED)
+        self._scores = {
+            name: scored(
+                self._world, name, folder / f"{corpus}-league" / name, self._rows
+            ).scores
+            for name in ("index", "similarity", "captions")
+        }
+        place = folder / f"{corpus}-groups"
+        self._unlearned = Unlearned(self._world, place, GroupUnlearningSettings())
+
+    def figures(self, kind: str, *, unlearn: bool) -> dict[str, Any]:
+        """Return every figure of one kind of group, of unlearning them if wanted."""
+        sources = self._truth.sources(kind)
+        if sources is None:
+            return {"omitted": f"not every {kind} was left out and retrained without"}
+        groups = self._world.groups(kind, sources.names)
+        sizes = sizes_of(self._scores["index"], groups)
+        found: dict[str, Array] = {}
+        for name, scores in self._scores.items():
+            some = summed(self._world, scores, kind, sources.names)
+            found |= {f"{name}, {how}": values for how, values in some.items()}
+        if unlearn:
+            found["unlearning"] = self._unlearned.rises(groups, self._rows)
+            found |= together(found)
+        return {
+            "n_groups": len(sources.names),
+            "n_seeds": len(sources.by_seed),
+            "seed_against_seed": seeds_against_each_other(self._truth, sources, sizes),
+            "processor_s_a_group": self._unlearned.cost(groups),
+            "methods": compared(self._truth, found, sources, sizes),
+        }
 
 
 def table(result: dict[str, Any]) -> str:
@@ -162,12 +177,18 @@ def main() -> None:
     parser.add_argument("--corpus", default="scores")
     parser.add_argument("--folder", type=Path, default=Path("build/bench"))
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
+    parser.add_argument(
+        "--unlearn", nargs="*", choices=KINDS, default=list(KINDS),
+        help="kinds of groups that are unlearned, too",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     chosen = parser.parse_args()
     started = time.monotonic()
+    accounts = Accounts(chosen.folder, chosen.corpus)
     result = {
-        kind: figures(chosen.folder, chosen.corpus, kind) for kind in chosen.kinds
+        kind: accounts.figures(kind, unlearn=kind in chosen.unlearn)
+        for kind in chosen.kinds
     }
     print(json.dumps(result, indent=1) if chosen.json else table(result))
     if chosen.keep:

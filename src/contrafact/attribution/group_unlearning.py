@@ -71,13 +71,13 @@ class GroupUnlearningSettings:
     layers: str = ""
     rank: int = 8
     learning_rate: float = 2e-3
-    forgetting: float = 0.3
+    forgetting: float = 1.0
     by_clean: bool = True
     stop_at: float = 1.4
     n_steps: int = 60
     batch_size: int = 16
     n_neighbours: int = 10
-    n_draws: int = 64
+    n_draws: int = 16
 
     def __post_init__(self) -> None:
         """Check that unlearning with these settings makes sense."""
