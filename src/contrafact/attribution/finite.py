@@ -63,7 +63,7 @@ def require_finite_windows(
     more = ", ..." if len(names) > _N_NAMED else ""
     largest = max(float(train.latents[row].abs().max()) for row in odd)
     raise AttributionError(
-        f"The gradients of {len(names)} recording(s) are not finite or too large: "
+        f"Loss or gradient of {len(names)} recording(s) is not finite or too large: "
         f"{', '.join(names[:_N_NAMED])}{more} (latents up to {largest:.3g}). Nothing "
         "of them was kept, and what is done stays. If the audio is damaged, train "
         "again without it; if all recordings fail, the model's weights are at fault."

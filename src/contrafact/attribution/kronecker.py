@@ -7,7 +7,7 @@ on EK-FAC have them; variances are measured in them either way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ def kronecker_fisher(
     damping: float,
     measurement: Measurement = "loss",
     mask_padding: bool = True,
+    check: Callable[[int, LayerGradients], None] = lambda *_: None,
 ) -> KroneckerFisher:
     """Return the EK-FAC approximation of the empirical Fisher matrix.
 
@@ -51,6 +52,8 @@ def kronecker_fisher(
         damping: Added to each variance, in units of the parameter's mean one.
         measurement: What is differentiated.
         mask_padding: See `Generator.loss`.
+        check: Called with the number of each example and the gradients of what came
+            out of layers, one row each, before they count; may raise.
 
     Raises:
         AttributionError: If there is no example.
@@ -70,10 +73,12 @@ def kronecker_fisher(
     if not pairs:
         raise AttributionError("A Fisher matrix needs at least one example.")
     moments: dict[str, tuple[Tensor, Tensor]] = {}
-    for example, part in pairs:
+    for number, (example, part) in enumerate(pairs):
         layers, inputs, grads = tapped(
             generator, *example, part, measurement, mask_padding=mask_padding
         )
+        whole = {name: grad.reshape(1, -1) for name, grad in grads.items()}
+        check(number // len(parts), whole)
         for name, layer in layers.items():
             if not isinstance(layer, nn.LayerNorm):
                 _add(moments, f"{name}.weight", layer, inputs[name], grads[name])

@@ -28,6 +28,7 @@ from contrafact.attribution.estimators._unlearner import (
     groups,
 )
 from contrafact.attribution.estimators._unlearning_state import UnlearningState
+from contrafact.attribution.finite import require_finite_windows
 from contrafact.attribution.panel import panel_of, panel_rows
 from contrafact.attribution.shards import Shards
 from contrafact.core.errors import NotFittedError
@@ -164,7 +165,9 @@ class StepEstimator(FittedEstimator[_Settings, StepState]):
         self, unlearner: Unlearner, state: UnlearningState, rows: list[int]
     ) -> None:
         """Measure some windows."""
-        state.add_losses(rows, unlearner.losses(rows))
+        losses = unlearner.losses(rows)
+        require_finite_windows(losses, unlearner.task.train, rows)
+        state.add_losses(rows, losses)
 
     @abstractmethod
     def _natural(self, state: UnlearningState, directory: Path) -> Natural:

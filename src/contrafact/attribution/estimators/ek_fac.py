@@ -26,6 +26,7 @@ from contrafact.attribution.base import (
     sum_windows,
 )
 from contrafact.attribution.estimators._fitted import FittedEstimator
+from contrafact.attribution.finite import require_finite_windows
 from contrafact.attribution.gradients import (
     LayerGradients,
     Measurement,
@@ -126,6 +127,9 @@ class ExactEstimator(FittedEstimator[_AnySettings, _State]):
                     task.draws(s.n_sample_draws),
                     damping=s.damping,
                     measurement=self._curvature(task),
+                    check=lambda i, found: require_finite_windows(
+                        found, task.train, [sampled[i]]
+                    ),
                 )
                 write_bytes(directory / _FILE, save(fisher.tensors()))
             if not rows:
@@ -201,6 +205,7 @@ class ExactEstimator(FittedEstimator[_AnySettings, _State]):
                 task.generator, *task.train_batch(some), draws,
                 measurement=task.measurement,
             )  # fmt: skip
+            require_finite_windows(found, task.train, some)
             flat = flatten(found, sorted(found)).to(directions.dtype)
             parts.append(torch.einsum("qap,wbp->qabw", directions, flat))
             told(start + len(some))

@@ -16,6 +16,7 @@ from contrafact.attribution.estimators._unlearner import (
 )
 from contrafact.attribution.estimators._unlearning import StepEstimator
 from contrafact.attribution.estimators._unlearning_state import UnlearningState
+from contrafact.attribution.finite import require_finite_windows
 from contrafact.attribution.kronecker import kronecker_fisher
 from contrafact.attribution.panel import spread_windows
 from contrafact.attribution.preconditioning import KroneckerFisher
@@ -67,8 +68,8 @@ class UnlearningEkfacEstimator(StepEstimator[UnlearningEkfacSettings]):
         if (directory / _FILE).exists():
             return
         task = unlearner.task
-        examples = []
-        for row in spread_windows(task.train, self._settings.n_sample):
+        sampled, examples = spread_windows(task.train, self._settings.n_sample), []
+        for row in sampled:
             batch, said = task.train_batch([row])
             examples.append((unlearner.unlearnt_from(batch), said))
         fisher = kronecker_fisher(
@@ -77,6 +78,9 @@ class UnlearningEkfacEstimator(StepEstimator[UnlearningEkfacSettings]):
             task.draws(self._settings.n_sample_draws),
             damping=self._settings.damping,
             mask_padding=unlearner.masks_unlearning,
+            check=lambda i, found: require_finite_windows(
+                found, task.train, [sampled[i]]
+            ),
         )
         write_bytes(directory / _FILE, save(fisher.tensors()))
 
