@@ -14,6 +14,7 @@ import torch
 from asked import features_of, kept_scores
 from peer import PeerEstimator
 from peers import make_peer
+from replayed import MetagradientEstimator, MetagradientSettings
 from world import World
 
 from common import processor_s, say
@@ -26,16 +27,20 @@ from contrafact.workflows.recipes import find_recipe
 __all__ = ["Scored", "epoch_processor_s", "joined", "scored"]
 
 _N_TIMED = 5  # queries whose processor seconds are taken
-_DEAR = {
+_KEPT = {
     # Songs that are asked at once: a pass over the catalog serves all of them, or one.
     "unlearning": 1,
     "unlearning-ekfac": 1,
     "mucs": 1,
     "gradient-cosine": 1,
+    "trak": 1,
+    "d-trak": 1,
+    "das": 1,
+    "metagradient": 1,
     "ek-fac": 15,
     "cg": 15,
 }
-"""Estimators whose scores are kept, as a query costs them a pass over the catalog."""
+"""Estimators whose scores are kept: a query costs them a second, or minutes."""
 _CONSTANT = {
     "manifest.json",
     "factors.safetensors",
@@ -68,12 +73,15 @@ def scored(
     """Fit an estimator, or open what was fitted, and score some of the queries."""
     started = processor_s()
     peer = make_peer(name)
-    method = peer or make_estimator(name, **settings)
+    if name == MetagradientEstimator.name:
+        method: Any = MetagradientEstimator(MetagradientSettings(recipe=world.recipe))
+    else:
+        method = peer or make_estimator(name, **settings)
     method = method.fit(world.task, folder, progress=lambda a, b: say(name, a, b))
     spent = _build_cost(folder / "cost.json", processor_s() - started)
     if peer is not None:
         return _scored_together(peer, world, folder, rows, spent)
-    if name in _DEAR:
+    if name in _KEPT:
         return _scored_once(method, world, folder, rows, spent)
     parts = []
     for done, row in enumerate(rows, start=1):
@@ -116,7 +124,7 @@ def _scored_once(
     method: Estimator, world: World, folder: Path, rows: list[int], spent: float
 ) -> Scored:
     """Score queries and keep what was found, so that a killed run goes on."""
-    parts, took, at_once = [], 0.0, _DEAR[method.name]
+    parts, took, at_once = [], 0.0, _KEPT[method.name]
     for start in range(0, len(rows), at_once):
         some = rows[start : start + at_once]
         asked = world.query(some[0]) if len(some) == 1 else world.asked(some)

@@ -63,6 +63,7 @@ class World:
         self.workspace = _workspace(
             folder / facts["corpus"], facts["corpus"], len(facts["recordings"])
         )
+        self.recipe: str = facts["recipe"]
         name = _MODEL if corpus == facts["corpus"] else f"{_MODEL}-{corpus}"
         model = self.workspace.models_dir / name
         if not model.exists():
