@@ -67,7 +67,30 @@ def covered(
         }
         if shipped is not None:
             result[name]["shipped"] = _counted(scores, groups, rows, real, shipped)
+    if len(sources.by_seed) > 1:
+        by_seed = np.array([positive_shares(rises) for rises in sources.by_seed])
+        apart = _rests_apart(scores, groups, songs, by_seed, error)
+        result["rest_between_two_trainings"] = round(apart, 4)
     return result
+
+
+def _rests_apart(
+    scores: Scores,
+    groups: list[Source],
+    rows: NDArray[np.intp],
+    by_seed: Array,
+    error: ShareError,
+) -> float:
+    """Return how far two trainings disagree about what is left of those not named."""
+    settings, found = ShareSettings(confidence=NOMINAL, error=error), []
+    for row in rows:
+        shares, _ = shares_of(scores, groups, query=int(row), settings=settings)
+        named = {share.id for share in shares if share.significant}
+        others = [place for place, g in enumerate(groups) if g.id not in named]
+        rests = by_seed[:, row, others].sum(-1)
+        pairs = np.abs(rests[:, None] - rests[None])
+        found.append(float(pairs[np.triu_indices(len(rests), 1)].mean()))
+    return float(np.mean(found))
 
 
 def _counted(

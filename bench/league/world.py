@@ -67,7 +67,10 @@ class World:
         name = _MODEL if corpus == facts["corpus"] else f"{_MODEL}-{corpus}"
         model = self.workspace.models_dir / name
         if not model.exists():
-            shutil.copytree(self.source / "model", model)
+            part = model.with_name(f".{name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(self.source / "model", part)
+            part.rename(model)
         self.record: ModelRecord = find_model(self.workspace, name)
         self.generator: Generator = open_model(self.record)
         recordings = trained_on(self.workspace, self.record)
