@@ -135,6 +135,13 @@ def group_search_table(found: dict[str, Any]) -> str:
             f"| {one['top1']['mean']:.2f} | {ratio['own']:.2f} | {ratio['others']:.2f} "
             f"| {one['processor_s_a_group'] or '–'} |"
         )
+    rise = found["left_out_rise"]
+    kinds = [f"{shown(one)} without its {kind}" for kind, one in rise.items()]
+    lines += [
+        "",
+        "Rise of a recording's own loss where it was left out, in parts of it: "
+        f"{', '.join(kinds)}.",
+    ]
     return "\n".join(lines)
 
 

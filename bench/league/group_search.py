@@ -30,7 +30,7 @@ from truth import GENERATED, LeagueTruth
 from unlearned import Unlearned
 from world import TRUTH, World
 
-from common import write_result
+from common import mean_interval, write_result
 from contrafact.attribution.group_unlearning import GroupUnlearningSettings
 
 Array = NDArray[np.float64]
@@ -64,9 +64,26 @@ def rise_ratios(found: Array, real: Array) -> dict[str, float]:
     return {"own": round(float(own / true), 2), "others": round(float(others), 2)}
 
 
-def figures(folder: Path, corpus: str, names: list[str]) -> dict[str, Any]:
+def left_out_rise(world: World, corpus: str, kind: str) -> dict[str, Any]:
+    """Return by what part the loss of recordings rises without their own source.
+
+    Of those of the choosing half that were asked about; what `stop_at` was set by.
+    """
+    truth = LeagueTruth.read(TRUTH / corpus)
+    sources = truth.sources(kind)
+    if sources is None:
+        return {"omitted": f"not every {kind} was left out and retrained without"}
+    owner = {"collection": world.collection, "artist": world.artist}[kind]
+    full = np.mean([loss for (k, _, _), loss in truth.losses.items() if k == "full"], 0)
+    rises = []
+    for row in truth.rows(("training",), "choosing"):
+        own = owner[world.queries.queries[row].source]
+        rises.append(sources.mean[row, sources.names.index(own)] / full[row])
+    return mean_interval(rises)
+
+
+def figures(world: World, folder: Path, corpus: str, names: list[str]) -> Any:
     """Return what each setting gives on the choosing half."""
-    world = World(folder, corpus)
     truth, kept = LeagueTruth.read(TRUTH / corpus).only(GENERATED)
     sources = truth.sources("collection")
     if sources is None:
@@ -102,9 +119,15 @@ def main() -> None:
     parser.add_argument("--tries", nargs="*", choices=TRIES, default=list(TRIES))
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     chosen = parser.parse_args()
-    found = figures(chosen.folder, chosen.corpus, chosen.tries)
+    world = World(chosen.folder, chosen.corpus)
+    found = figures(world, chosen.folder, chosen.corpus, chosen.tries)
+    facts: dict[str, Any] = {"command": "python bench/league/group_search.py --keep"}
+    facts["left_out_rise"] = {
+        kind: left_out_rise(world, chosen.corpus, kind)
+        for kind in ("collection", "artist")
+    }
+    print(json.dumps(facts["left_out_rise"]))
     if chosen.keep:
-        facts = {"command": "python bench/league/group_search.py --keep"}
         write_result(f"group-search-{chosen.corpus}", facts | {"tries": found})
 
 

@@ -71,7 +71,7 @@ class GroupUnlearningSettings:
     layers: str = ""
     rank: int = 8
     learning_rate: float = 2e-3
-    forgetting: float = 1.0
+    forgetting: float = 0.3
     by_clean: bool = True
     stop_at: float = 1.4
     n_steps: int = 60
