@@ -40,6 +40,7 @@ SCRIPTS = (
     ("verification.py", "--corpus", "scores"),
     ("passages.py",),
     ("resident.py", "--keep"),
+    ("league/group_search.py", "--keep"),
     ("league/groups.py", "--keep"),
     ("league/removal.py", "--keep"),
     ("league/abstention.py", "--count", "60", "--keep", AUDIO),
