@@ -72,9 +72,11 @@ def league_table(league: dict[str, Any], removal: dict[str, Any] | None = None) 
         lds = row["lds_by_kind"]["generated"]
         is_known = "mean" in lds and "mean" in ceiling
         part = f"{lds['mean'] / ceiling['mean']:.0%}" if is_known else "–"
+        epochs = row["build_epochs"]
         cells = [
             f"`{name}`", shown(lds), part, shown(row.get("lds_of_index_minus_this")),
-            shown(rises.get(name), 3), row["build_epochs"], row["query_s"],
+            shown(rises.get(name), 3), "–" if epochs is None else epochs,
+            row["query_s"],
             f"{row['bytes_per_recording']:,}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")

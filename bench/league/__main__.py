@@ -119,6 +119,7 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
     """Return every figure of the estimators named."""
     world = World(folder, corpus)
     truth = LeagueTruth.read(TRUTH / corpus)
+    remembered = truth.rise_when_left_out(TRUTH / corpus)
     asked = GENERATED if queries == "generated" else tuple(dict.fromkeys(truth.kinds))
     truth, rows = truth.only(asked)
     kinds = kinds_of(truth)
@@ -147,6 +148,7 @@ def league(folder: Path, corpus: str, names: list[str], queries: str) -> dict[st
         "model": world.record.digest,
         "runs": truth.runs,
         "loss_on_songs_by_seed": losses_by_seed(truth),
+        "rise_of_a_recording_left_out": round(remembered, 4),
         "epoch_processor_s": round(epoch, 2),
         "ceiling": {k: ceiling(truth, some) for k, some in kinds.items()},
         "estimators": estimators,
@@ -181,7 +183,9 @@ def row(
         "lds": songs.get("mean"),
         "lds_interval": songs.get("interval_90"),
         "lds_by_kind": by_kind,
-        "build_epochs": round(found.build_processor_s / epoch, 1),
+        "build_epochs": None
+        if found.build_processor_s is None
+        else round(found.build_processor_s / epoch, 1),
         "query_s": round(found.query_s, 3),
         "bytes_per_recording": round(found.bytes_per_recording),
     }

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from scipy.optimize import nnls
 from scoring import scored
-from search import figures_by_half
+from search import figures_by_half, scores_with, solved
 from truth import GENERATED, LeagueTruth
 from world import TRUTH, World
 
@@ -57,6 +57,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 PARTS = {0.25: 0.85, 0.5: 0.5, 0.75: 0.15}
 """Of the training, and what the cosine has left of the learning rate there."""
+RIDGES = (0.3, 1.0, 3.0)
+"""Asked of gradients of the squared output, which D-TRAK takes in place of the loss."""
 SEEDS = (1001, 1002)
 """Of further trainings; none that the truth was measured with."""
 
@@ -92,6 +94,20 @@ class Tried:
             final = {"checkpoint": "final"}
             self._known[name] = self._asked(other, f"idea-{name}", final, seed=seed)
         return self._known[name]
+
+    def of_output(self, checkpoint: str, ridge: float) -> Scores:
+        """Return the scores of gradients of the squared output, all numbers kept."""
+        world, name = self.world, f"idea-squared-output-{checkpoint}"
+        task = AttributionTask(
+            world.generator, world.data, measurement="squared_output"
+        )
+        settings = IndexSettings(n_workers=1, n_components=0, checkpoint=checkpoint)
+        index = IndexEstimator(settings)
+        index.fit(task, self.kept / name, progress=lambda a, b: say(name, a, b))
+        asked = features_of(index, [world.query(r) for r in self.rows], self.kept)
+        rows = index.store.read(slice(0, len(world.data)))
+        values, hat = solved(asked, rows, ridge)
+        return scores_with(values, hat, world.data.recording_ids, settings.overlap)
 
     def black_box(self, name: str) -> Scores:
         """Return the scores of an estimator that does not ask the model."""
@@ -176,6 +192,10 @@ def tries(bench: Tried) -> Iterator[tuple[str, Scores, dict[str, Any]]]:
     """Yield the name and scores of each idea, and the weights where it has some."""
     for name in SETTINGS:
         yield name, bench.index(name), {}
+    for checkpoint in ("middle", "final"):
+        for ridge in RIDGES:
+            name = f"squared output, {checkpoint} checkpoint, ridge {ridge:g}"
+            yield name, bench.of_output(checkpoint, ridge), {}
     default, final = bench.index("as it is"), bench.index("finished model")
     yield "mean of middle and finished model", mean_of([default, final]), {}
     steps = [bench.trained_otherwise(0, part) for part in PARTS]

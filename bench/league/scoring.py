@@ -26,6 +26,7 @@ from contrafact.workflows.recipes import find_recipe
 
 __all__ = ["Scored", "epoch_processor_s", "joined", "scored"]
 
+_COST = "cost.json"
 _N_TIMED = 5  # queries whose processor seconds are taken
 _KEPT = {
     # Songs that are asked at once: a pass over the catalog serves all of them, or one.
@@ -57,11 +58,12 @@ class Scored:
 
     Attributes:
         settings: Of the estimator.
+        build_processor_s: None if the build was killed once and went on.
         bytes_per_recording: Of the files that grow with the catalog.
     """
 
     scores: Scores
-    build_processor_s: float
+    build_processor_s: float | None
     query_s: float
     bytes_per_recording: float
     settings: dict[str, Any]
@@ -71,6 +73,7 @@ def scored(
     world: World, name: str, folder: Path, rows: list[int], **settings: Any
 ) -> Scored:
     """Fit an estimator, or open what was fitted, and score some of the queries."""
+    is_begun = folder.exists() and not (folder / _COST).exists()
     started = processor_s()
     peer = make_peer(name)
     if name == MetagradientEstimator.name:
@@ -78,7 +81,9 @@ def scored(
     else:
         method = peer or make_estimator(name, **settings)
     method = method.fit(world.task, folder, progress=lambda a, b: say(name, a, b))
-    spent = _build_cost(folder / "cost.json", processor_s() - started)
+    # What a run that was killed spent on it is not known.
+    cost = None if is_begun else processor_s() - started
+    spent = _build_cost(folder / _COST, cost)
     if peer is not None:
         return _scored_together(peer, world, folder, rows, spent)
     if name in _KEPT:
@@ -100,7 +105,11 @@ def scored(
 
 
 def _scored_together(
-    peer: PeerEstimator, world: World, folder: Path, rows: list[int], spent: float
+    peer: PeerEstimator,
+    world: World,
+    folder: Path,
+    rows: list[int],
+    spent: float | None,
 ) -> Scored:
     """Score all queries in one call: every call costs a pass over the catalog.
 
@@ -121,7 +130,11 @@ def _scored_together(
 
 
 def _scored_once(
-    method: Estimator, world: World, folder: Path, rows: list[int], spent: float
+    method: Estimator,
+    world: World,
+    folder: Path,
+    rows: list[int],
+    spent: float | None,
 ) -> Scored:
     """Score queries and keep what was found, so that a killed run goes on."""
     parts, took, at_once = [], 0.0, _KEPT[method.name]
@@ -157,11 +170,11 @@ def _score(method: Estimator, query: Queries, kept: Path) -> Scores:
     return method.score(query)
 
 
-def _build_cost(path: Path, spent: float) -> float:
+def _build_cost(path: Path, spent: float | None) -> float | None:
     """Return what the fit cost; what is opened again cost what it cost at first."""
     if not path.exists():
         path.write_text(json.dumps({"processor_s": spent}))
-    found: float = json.loads(path.read_text())["processor_s"]
+    found: float | None = json.loads(path.read_text())["processor_s"]
     return found
 
 

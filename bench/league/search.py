@@ -100,28 +100,29 @@ def _variants(world: World, store: Any, asked: torch.Tensor) -> Any:
         Scores(plain / rows.flatten(1).norm(dim=1), ids),
     )
     for ridge in RIDGES:
-        values, hat = _solved(asked, rows, ridge)
+        values, hat = solved(asked, rows, ridge)
         for trust in TRUSTS:
             name = f"ridge {ridge}, overlap {trust}"
-            yield name, _scores(values, hat, ids, trust)
+            yield name, scores_with(values, hat, ids, trust)
     means = (asked.mean(1, keepdim=True), rows.mean(1, keepdim=True))
-    values, hat = _solved(*means, default.ridge)
-    yield "means over draws compared", _scores(values, hat, ids, default.overlap)
+    values, hat = solved(*means, default.ridge)
+    yield "means over draws compared", scores_with(values, hat, ids, default.overlap)
     for count in COMPONENTS:
         components = principal_components(store, count)
         some = [dequantised(*quantise(project(x, components))) for x in (asked, rows)]
         for ridge in (default.ridge, 3.0):
-            values, hat = _solved(*some, ridge)
+            values, hat = solved(*some, ridge)
             name = f"{count} components, ridge {ridge}"
-            yield name, _scores(values, hat, ids, default.overlap)
+            yield name, scores_with(values, hat, ids, default.overlap)
     for count in FEWER:
-        values, hat = _solved(_fewer(asked, count), _fewer(rows, count), default.ridge)
-        yield f"{count} sums a draw", _scores(values, hat, ids, default.overlap)
+        values, hat = solved(_fewer(asked, count), _fewer(rows, count), default.ridge)
+        yield f"{count} sums a draw", scores_with(values, hat, ids, default.overlap)
 
 
-def _scores(
+def scores_with(
     values: torch.Tensor, hat: torch.Tensor, ids: tuple[str, ...], trust: float
 ) -> Scores:
+    """Return scores with how far recordings teach the same, believed in part."""
     counts = torch.ones(len(ids), dtype=torch.long)
     return Scores(values, ids, overlap=Overlap(ids, hat, counts, trust))
 
@@ -131,7 +132,7 @@ def _fewer(rows: torch.Tensor, count: int) -> torch.Tensor:
     return rows.unflatten(-1, (count, -1)).sum(-1)
 
 
-def _solved(
+def solved(
     asked: torch.Tensor, rows: torch.Tensor, ridge: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return scores and hat matrix through each draw's inverse, windows as they are."""

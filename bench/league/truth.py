@@ -103,6 +103,26 @@ class LeagueTruth:
         some = tuple(self.kinds[i] for i in kept)
         return LeagueTruth(self.facts, losses, self.left_out, some), kept
 
+    def rise_when_left_out(self, folder: Path) -> float:
+        """Return how much higher the loss on a recording is where it was left out.
+
+        The mean over the queries that are recordings of the catalog, and over the
+        random halves, as part of the loss where it was kept.
+        """
+        asked = json.loads((folder / "queries.json").read_text())
+        place = {r: i for i, r in enumerate(self.facts["recordings"])}
+        found = []
+        for row, query in enumerate(asked):
+            if query["kind"] != "training":
+                continue
+            kept: dict[bool, list[float]] = {False: [], True: []}
+            for (kind, name, _), losses in self.losses.items():
+                if kind == "half":
+                    gone = place[query["source"]] in self.left_out[kind, name]
+                    kept[gone].append(float(losses[row]))
+            found.append(np.mean(kept[True]) / np.mean(kept[False]) - 1)
+        return float(np.mean(found))
+
     @property
     def runs(self) -> dict[str, int]:
         """How many models of each kind the figures stand on."""
