@@ -153,17 +153,31 @@ def test_pickles_are_not_opened(encoder: Encoder, folder: Path, tmp_path: Path) 
         load_encoder(encoder.name, tmp_path)
 
 
+def _spoil(folder: Path, target: Path, factor: float) -> None:
+    """Write an encoder's folder again, every weight times a factor."""
+    shutil.copytree(folder, target, dirs_exist_ok=True)
+    path = target / "model.safetensors"
+    spoilt = {
+        name: tensor * factor if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(path).items()
+    }
+    save_file(spoilt, path)
+
+
+def test_weights_that_are_no_numbers_are_refused(
+    encoder: Encoder, folder: Path, tmp_path: Path
+) -> None:
+    """Before anything is heard with them."""
+    _spoil(folder, tmp_path, np.nan)
+    with pytest.raises(ModelFormatError, match="not finite"):
+        load_encoder(encoder.name, tmp_path)
+
+
 def test_weights_that_give_no_numbers_are_one_error(
     encoder: Encoder, folder: Path, tmp_path: Path
 ) -> None:
     """It shows when something is heard, and is never written down."""
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "model.safetensors"
-    spoilt = {
-        name: tensor * np.nan if tensor.is_floating_point() else tensor
-        for name, tensor in load_file(path).items()
-    }
-    save_file(spoilt, path)
+    _spoil(folder, tmp_path, 1e37)
     broken = load_encoder(encoder.name, tmp_path)
     with pytest.raises(ModelFormatError, match="not numbers"):
         heard_windows(broken, _noise(1, broken.sample_rate))
