@@ -34,6 +34,14 @@ RESULTS = Path(__file__).parent / "results"
 SAMPLING = {"n_steps": 40, "guidance": 2.0}
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder, whole or not at all."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    shutil.copytree(source, part)
+    part.rename(target)
+
+
 class Bench:
     """A workspace with a trained, indexed model on a built-in corpus."""
 

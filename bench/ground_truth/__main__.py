@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from common import Bench
+from common import Bench, copy_folder
 from contrafact.catalog.atomic import write_bytes
 from contrafact.core.parallel import map_in_order
 from contrafact.workflows.models import ModelRecord
@@ -100,10 +99,7 @@ def keep_model(record: ModelRecord, model: Path, *, wanted: str) -> None:
             f"trained here is {record.digest[:12]}. Restore it, or move "
             f"{model.parent} away to begin anew."
         )
-    part = model.with_name(f".{model.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
-    shutil.copytree(record.directory, part)
-    part.rename(model)
+    copy_folder(record.directory, model)
 
 
 def main() -> None:

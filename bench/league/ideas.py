@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -55,8 +56,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "16 draws": {"n_draws": 16},
     "ridge 10": {"ridge": 10.0},
 }
-PARTS = {0.25: 0.85, 0.5: 0.5, 0.75: 0.15}
-"""Of the training, and what the cosine has left of the learning rate there."""
+PARTS = (0.25, 0.5, 0.75)
+"""Of the training: where checkpoints are taken."""
 RIDGES = (0.3, 1.0, 3.0)
 """Asked of gradients of the squared output, which D-TRAK takes in place of the loss."""
 SEEDS = (1001, 1002)
@@ -200,7 +201,7 @@ def tries(bench: Tried) -> Iterator[tuple[str, Scores, dict[str, Any]]]:
     yield "mean of middle and finished model", mean_of([default, final]), {}
     steps = [bench.trained_otherwise(0, part) for part in PARTS]
     name = "checkpoints at a quarter, half and three quarters, by learning rate"
-    yield name, mean_of(steps, list(PARTS.values())), {}
+    yield name, mean_of(steps, [rate_left(part) for part in PARTS]), {}
     others = [bench.trained_otherwise(seed) for seed in SEEDS]
     yield "another training's middle", others[0], {}
     for count in range(1, len(SEEDS) + 1):
@@ -214,6 +215,11 @@ def tries(bench: Tried) -> Iterator[tuple[str, Scores, dict[str, Any]]]:
         "captions": bench.black_box("captions"),
     }  # fmt: skip
     yield fitted(bench, f"fitted sum of {', '.join(parts)}", list(parts.values()))
+
+
+def rate_left(part: float) -> float:
+    """Return what the cosine leaves of the learning rate after a part of training."""
+    return 0.5 * (1 + math.cos(math.pi * part))
 
 
 def fitted(

@@ -8,14 +8,13 @@ latents that differ in the last digits; more than that is refused.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from queries import QuerySet
 
-from common import say
+from common import copy_folder, say
 from contrafact.attribution.base import AttributionTask, Queries
 from contrafact.attribution.shares import Source
 from contrafact.catalog import Workspace
@@ -67,10 +66,7 @@ class World:
         name = _MODEL if corpus == facts["corpus"] else f"{_MODEL}-{corpus}"
         model = self.workspace.models_dir / name
         if not model.exists():
-            part = model.with_name(f".{name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(self.source / "model", part)
-            part.rename(model)
+            copy_folder(self.source / "model", model)
         self.record: ModelRecord = find_model(self.workspace, name)
         self.generator: Generator = open_model(self.record)
         recordings = trained_on(self.workspace, self.record)
