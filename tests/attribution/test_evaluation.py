@@ -90,3 +90,15 @@ def test_interval_holds_the_mean_and_narrows_with_queries(rng):
     assert few.low < few.mean < few.high
     assert many.high - many.low < (few.high - few.low) / 2
     assert figure(25) == few
+
+
+def test_a_ceiling_is_that_of_as_many_seeds_as_were_averaged() -> None:
+    """One seed allows the root of what two agree on; more seeds allow more."""
+    rng = np.random.default_rng(5)
+    by_seed = rng.normal(size=(1, 40, 30)) + 0.7 * rng.normal(size=(2, 40, 30))
+    agreement = float(correlations(by_seed[0], by_seed[1]).mean())
+    one, two, four = (
+        seed_ceiling(by_seed, correlations, n_averaged=n)[0] for n in (1, None, 4)
+    )
+    assert one == pytest.approx(agreement**0.5)
+    assert one < two < four < 1

@@ -174,3 +174,10 @@ def test_the_model_of_the_songs_is_kept_whole_or_not_at_all(script, tmp_path):
     assert [p.name for p in model.iterdir()] == ["model.safetensors"]
     assert [p.name for p in model.parent.iterdir()] == ["model"]
     main.keep_model(record, model, wanted="whatever it says, it is there")
+
+
+def test_losses_of_another_shape_are_no_run(truth, tmp_path):
+    """A file of other strata would be averaged as if it were of these."""
+    path = tmp_path / "full_all_0.npy"
+    np.save(path, np.zeros((2, truth.runs.N_STRATA + 1), np.float32))
+    assert truth.runs.read_run(path) is None

@@ -53,6 +53,7 @@ def test_a_cell_is_heard_at_its_place_in_both_sounds() -> None:
 def test_a_map_whose_recording_is_not_at_hand_is_drawn_and_not_heard() -> None:
     """One sound of two would be no comparison."""
     song = Sound(samples=np.zeros((1, 16_000), np.float32), sample_rate=16_000)
-    found = heat(of((4.0, 1.0)), song, None)
-    assert found is not None
-    assert (found.song_uri, found.recording_uri) == ("", "")
+    for sounds in ((song, None), (None, song)):
+        found = heat(of((4.0, 1.0)), *sounds)
+        assert found is not None
+        assert (found.song_uri, found.recording_uri) == ("", "")
