@@ -9,7 +9,11 @@ import pytest
 import torch
 
 from contrafact.attribution.base import Scores
-from contrafact.attribution.evaluation import positive_shares
+from contrafact.attribution.evaluation import (
+    correlations,
+    positive_shares,
+    seed_ceiling,
+)
 from contrafact.attribution.shares import Source
 
 N_SONGS, N_TRAIN = 8, 10
@@ -253,3 +257,37 @@ def test_without_a_truth_nothing_is_counted(league, names, world, influence, rng
         league.fit.errors_of(truth, world, scores_of(influence, names), "collection")
         is None
     )
+
+
+def test_one_more_training_is_held_to_what_fewer_seeds_allow(league, names, rng):
+    """Of three, each is held against the mean of two, whose ceiling is lower."""
+    rises = rng.random((1, len(KINDS), N_TRAIN)) + 0.3 * rng.random(
+        (3, len(KINDS), N_TRAIN)
+    )
+    truth = with_sources(league, names, rises[0])
+    sources = league.truth.Sources(tuple(names), rises, (1, 2, 3))
+    sizes = np.full(N_TRAIN, 1 / N_TRAIN)
+    found = league.measure.seeds_against_each_other(truth, sources, sizes)
+    some = rises[:, truth.rows(("named", "unnamed"), "reporting")]
+    of_two, of_three = (
+        float(seed_ceiling(some, correlations, n_averaged=n)[0]) for n in (2, 3)
+    )
+    ceiling = found["generated"]["correlation_ceiling"]
+    assert ceiling == pytest.approx(of_two, abs=1e-4)
+    assert ceiling < of_three - 1e-3
+
+
+def test_two_trainings_are_compared_on_what_is_not_named(league, names, world):
+    """The source that is not named has a tenth by one of them and 2/11 by the other."""
+    rises = np.full((len(KINDS), N_TRAIN), 0.1)
+    truth = with_sources(league, names, rises)
+    for name in names:
+        more = 0.1 * (name == names[0])
+        truth.losses["collection", name, 2] = 3.1 + more + np.zeros(len(KINDS))
+    truth.losses["full", "all", 2] = np.full(len(KINDS), 3.0)
+    values = np.full((len(KINDS), N_TRAIN), 0.5)
+    values[:, 0] = -0.1
+    scored = league.scoring.Scored(scores_of(values, names), 0.0, 0.0, 0.0, {})
+    found = league.coverage.covered(truth, world, scored, "collection")
+    apart = found["rest_between_two_trainings"]
+    assert apart == pytest.approx(2 / 11 - 1 / 10, abs=1e-4)
